@@ -1,0 +1,3 @@
+"""relay: the alert relay. Every error reaches the person who owns it, once per problem."""
+
+__version__ = "0.1.0"

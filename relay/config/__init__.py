@@ -1,0 +1,1 @@
+"""rules.yaml -> Config, or every problem in it."""

@@ -1,0 +1,1 @@
+"""The outbox: what must not be lost."""

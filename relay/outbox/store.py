@@ -1,0 +1,154 @@
+"""What relay asks of a store, as verbs of its own domain. SQLite is the first engine (sqlite.py).
+
+All verbs that write are durable when they return. Several callers' writes may share one transaction
+(group commit); each caller's own write is all or nothing. Errors: `StoreFullError` (no space, read-only),
+`StoreBusyError`, `StoreError`; after an error nothing of that write is in the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct, field
+
+from relay.models import (
+    Alert,
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Event,
+    Json,
+    Position,
+)
+
+
+class StoredEvent(Struct, frozen=True, gc=False):
+    """An event with the alert it belongs to (0: no rule matched) and its fate."""
+
+    event: Event
+    alert: int
+    reason: str
+    received_at: float
+
+
+class Commit(Struct, kw_only=True):
+    """One transaction of the pipeline."""
+
+    events: list[StoredEvent] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)  # new and changed, whole
+    samples: dict[int, Event] = field(default_factory=dict)  # alert id -> sample event, for new alerts
+    traces: dict[int, Json] = field(default_factory=dict)  # alert id -> the trace of its latest telling decision
+    deliveries: list[Delivery] = field(default_factory=list)  # pending, or sending with a lease
+    positions: list[Position] = field(default_factory=list)
+    forgotten: list[Position] = field(default_factory=list)  # files that are gone for good
+
+
+class Settlement(Struct, kw_only=True):
+    """What became of one attempt: the delivery as it is now, and the attempt to record (None: given back)."""
+
+    delivery: Delivery
+    attempt: Attempt | None = None
+
+
+class AlertRow(Struct, kw_only=True):
+    """An alert as shown to people."""
+
+    alert: Alert
+    sample: Event | None
+    trace: Json
+
+
+class Store(Protocol):
+    """The verbs. `now` is always relay's clock, never the engine's own."""
+
+    id: str  # random, made with the store: prefix of idempotency keys
+
+    def next_ids(self, count: int) -> int:
+        """Reserve `count` increasing ids for new alerts or deliveries; the first of them."""
+        ...
+
+    async def commit(self, commit: Commit) -> None:
+        """Write events, alerts, deliveries and positions in one transaction."""
+        ...
+
+    async def claim(self, backend: str, most: int, now: float, lease_until: float) -> list[Delivery]:
+        """Take up to `most` due pending deliveries of that backend, oldest first: they are `sending` now.
+
+        Deliveries past `expires_at` are included: the dispatcher makes them dead.
+        """
+        ...
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Record outcomes: each delivery's new state and its attempt."""
+        ...
+
+    async def recover(self, now: float, *, all_leases: bool) -> int:
+        """Give back deliveries whose lease ran out (all of them at start: this store has one daemon)."""
+        ...
+
+    async def next_due(self) -> dict[str, float]:
+        """Per backend, when its earliest pending delivery is due."""
+        ...
+
+    async def supersede(self, backend: str, before: float, now: float) -> int:
+        """Cancel pending deliveries created before `before` that a newer one (same alert, same recipient) makes stale."""
+        ...
+
+    async def live_alerts(self) -> list[Alert]:
+        """Alerts that are not resolved."""
+        ...
+
+    async def recent_ids(self, since: float, most: int) -> list[tuple[str, str]]:
+        """(program, id) of the latest stored events with an id since then, newest last."""
+        ...
+
+    async def recent_attempts(self, since: float) -> list[tuple[str, float]]:
+        """(backend, started_at) of the attempts since then, oldest first: limits survive a restart."""
+        ...
+
+    async def positions(self) -> list[Position]:
+        """Every saved position."""
+        ...
+
+    async def alerts(self, *, states: Sequence[str] = (), most: int = 100) -> list[AlertRow]:
+        """Alerts, the latest seen first."""
+        ...
+
+    async def alert(self, id: int) -> AlertRow | None:  # noqa: A002 - the word of the domain
+        """One alert."""
+        ...
+
+    async def events_of(self, alert: int, most: int = 20) -> list[StoredEvent]:
+        """An alert's latest events, newest first."""
+        ...
+
+    async def deliveries(
+        self, *, states: Sequence[DeliveryState] = (), alert: int | None = None, most: int = 100
+    ) -> list[Delivery]:
+        """Deliveries, newest first."""
+        ...
+
+    async def delivery(self, id: int) -> tuple[Delivery, list[Attempt]] | None:  # noqa: A002
+        """One delivery with its attempts, oldest first."""
+        ...
+
+    async def retry(self, ids: Sequence[int], now: float, expires_at: float) -> int:
+        """Dead (or cancelled) deliveries become pending again, from their first address; how many."""
+        ...
+
+    async def drop(self, ids: Sequence[int], now: float) -> int:
+        """Pending or dead deliveries become cancelled; how many."""
+        ...
+
+    async def counts(self) -> Json:
+        """Numbers for `relay status`: deliveries by backend and state, alerts by state, events, bytes."""
+        ...
+
+    async def sweep(self, events_before: float, alerts_before: float, deliveries_before: float, max_events: int) -> int:
+        """Delete a bounded slice of what is over (some thousand rows); how many were deleted, 0: done."""
+        ...
+
+    async def close(self) -> None:
+        """Checkpoint and let go."""
+        ...
