@@ -17,7 +17,17 @@ FilePath = Annotated[str, Meta(extra={"kind": "path"})]
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+")
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
-_SIZES: Final = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_SIZES: Final = {
+    "": 1,
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+}
+_COUNT: Final = re.compile(r"[1-9][0-9]{0,8}")
 _SIZE: Final = re.compile(r"(\d+)\s*([KMG]?I?B)?", re.IGNORECASE)
 
 
@@ -76,3 +86,12 @@ def parse_size(text: str) -> int:
     if not found:
         raise ValueError(f"{text!r} is not a size: write 4096, 64KiB, 10MB or 1GiB")
     return int(found[1]) * _SIZES[(found[2] or "").upper()]
+
+
+def parse_rate(text: str) -> tuple[int, float]:
+    """Messages and seconds of `20/1m` (or `20/m`); ValueError with what is allowed."""
+    count, _, span = text.partition("/")
+    span = f"1{span}" if span in _UNITS else span
+    if _COUNT.fullmatch(count) and _DURATION.fullmatch(span) and (seconds := parse_duration(span)):
+        return int(count), seconds
+    raise ValueError(f"{text!r} is not a rate: write 20/1m, 5/1s or 100/1h")

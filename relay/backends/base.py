@@ -1,22 +1,24 @@
 """What a backend is: settings, limits, and one message to one address, once.
 
-The base owns what no backend should repeat: the HTTP session and its total deadline, network exceptions
-to `TemporaryError` by class name only (the URL in their text holds the token), bodies read up to a cap
-and parsed whatever the content type, redirects refused. A backend adds: build a payload, post it, read
-*that service's* answer.
+A backend builds a payload, posts it, and reads *that service's* answer. It does not retry, sleep, log, or
+write to itself after `__init__`. What no backend should repeat stands beside this file: `http` (the
+request, its deadline, its failures by class name), `answer` (status codes to errors), `compose`, `fit`
+and `dialect` (a message as text within a service's limits).
 """
 
 from __future__ import annotations
 
 import abc
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
-import aiohttp
 from msgspec import Struct, field
 
 from relay.clock import Clock
 from relay.models import Message
 from relay.values import Duration
+
+if TYPE_CHECKING:  # 100 ms of import that whoever only reads rules.yaml need not wait for
+    import aiohttp
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -35,6 +37,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     expire: Duration = 86400.0  # a delivery older than this is dead
     rate: tuple[str, ...] = ()  # "20/1m": replaces the service's published limit; each window slides
     concurrency: int = 0  # messages in flight; 0: the service's default
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What no single field shows: (field, what is wrong with it), for the checker of rules.yaml."""
+        return []
+
+    def refuses(self, to: str) -> str:
+        """Why `to` can never be an address here; "" if it can. Needs no network: `relay check` can ask."""
+        del to
+        return ""
 
 
 class Receipt(Struct, frozen=True, kw_only=True):
@@ -55,7 +66,7 @@ class Check(Struct, frozen=True, kw_only=True):
 class Door(Struct, frozen=True, kw_only=True):
     """What the world gives a backend."""
 
-    session: aiohttp.ClientSession
+    session: aiohttp.ClientSession  # shared by all backends: `http.open_session()`
     clock: Clock
     name: str  # the backend's name in rules.yaml
 
@@ -88,7 +99,7 @@ class Backend(abc.ABC):
         """Get ready; may do nothing."""
         return self
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027 - most backends hold nothing, and need not say so
         """Let go of what `open` took."""
 
 

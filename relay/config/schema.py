@@ -1,18 +1,41 @@
 """What rules.yaml can say, as types. A new key is a new field here and nothing else.
 
-The checker (check.py) walks the YAML nodes beside these types: names, types, defaults and `Meta` extras
-are all it knows. Field order is the order of the reference.
+The checker (check.py) walks the YAML nodes beside these types: names, types, defaults and `Meta` are all it
+knows (types.py says what they mean to it, kinds.py how each kind is written). Field order is the order of
+the reference. A struct's own `problems()` says what is wrong with its fields together.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Final, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from relay.backends.base import Settings
 from relay.models import Level
 from relay.values import Duration, FilePath, Size
+
+# What a text of rules.yaml can be, beyond a text.
+Name = Annotated[str, Meta(extra={"kind": "name"})]  # of a source, backend or recipient
+RecipientName = Annotated[str, Meta(extra={"kind": "recipient"})]  # of one that is there
+BackendName = Annotated[str, Meta(extra={"kind": "backend"})]  # of one that is there
+RecipientNames = tuple[RecipientName, ...]
+To = Annotated[str, Meta(extra={"kind": "address"})]  # an account, room or mail address
+Title = Annotated[str, Meta(extra={"kind": "title"})]  # one line, part of messages
+Pattern = Annotated[str, Meta(extra={"kind": "pattern"})]  # RE2, without slashes
+Encoding = Annotated[str, Meta(extra={"kind": "encoding"})]
+Mode = Annotated[str, Meta(extra={"kind": "mode"})]  # octal
+Start = Annotated[str, Meta(extra={"kind": "start"})]  # ISO date and time; an offset, or a zone's name
+Labels = Annotated[tuple[str, ...], Meta(min_length=1)]  # names of labels and fields of an event
+Time = Annotated[Duration, Meta(gt=0)]  # a duration that passes
+Excluded = Annotated[FilePath, Meta(extra={"kind": "excluded"})]
+SocketPath = Annotated[FilePath, Meta(extra={"kind": "socket"})]
+StorePath = Annotated[str, Meta(extra={"kind": "store", "secrets": True})]
+LineSize = Annotated[Size, Meta(ge=1024, le=64 * 1024 * 1024)]
+Count = Annotated[int, Meta(ge=1)]
+
+_MESSAGE_GROUP: Final = re.compile(r"\(\?P?<message>")
 
 
 class Place(Struct, frozen=True, order=True):
@@ -38,14 +61,19 @@ class Text(Struct, frozen=True):
     ignore_case: bool = False
 
 
+SourceText = Annotated[Text, Meta(extra={"kind": "source text"})]
+NameText = Annotated[Text, Meta(extra={"kind": "name text"})]
+MessageText = Annotated[Text, Meta(extra={"kind": "message text"})]
+
+
 class Match(Struct, frozen=True, kw_only=True):
     """Conditions that must all hold; each is a tuple that means any of."""
 
-    source: tuple[Text, ...] = ()
-    module: tuple[Text, ...] = ()
+    source: tuple[SourceText, ...] = ()
+    module: tuple[NameText, ...] = ()
     level: Level | None = None  # that level or above
-    message: tuple[Text, ...] = ()
-    labels: dict[str, tuple[Text, ...]] = field(default_factory=dict)
+    message: tuple[MessageText, ...] = ()
+    labels: dict[str, tuple[NameText, ...]] = field(default_factory=dict)
 
 
 class Example(Struct, frozen=True):
@@ -59,14 +87,14 @@ class Example(Struct, frozen=True):
 class Rule(Struct, frozen=True, kw_only=True):
     """Which events matter, who hears of them, and how often."""
 
-    name: str
+    name: Title
     match: Match = Match()
     except_: Match | None = field(name="except", default=None)
-    to: tuple[str, ...] = ()  # names of recipients
+    to: Annotated[RecipientNames, Meta(extra={"required": True})] = ()  # `[]` on purpose: nobody
     continue_: bool = field(name="continue", default=False)
-    fingerprint: Literal["template", "message", "event"] | tuple[str, ...] = "template"
-    repeat: tuple[Duration, ...] = (3600.0, 14400.0, 86400.0)  # the last one repeats
-    resolve_after: Duration | None = None  # None: closes in silence when long quiet
+    fingerprint: Literal["template", "message", "event"] | Labels = "template"
+    repeat: tuple[Time, ...] = (3600.0, 14400.0, 86400.0)  # the last one repeats; `[]`: no reminders
+    resolve_after: Time | None = None  # None: closes in silence when long quiet
     examples: tuple[Example, ...] = ()
     place: Place = Place("", 0, 0)
 
@@ -74,65 +102,73 @@ class Rule(Struct, frozen=True, kw_only=True):
 class SocketSource(Struct, frozen=True, kw_only=True):
     """A Unix socket that programs write events to, with a datagram socket beside it (`.dgram`)."""
 
-    socket: FilePath
-    mode: str = "0660"
+    socket: SocketPath
+    mode: Mode = "0660"
     group: str = ""  # default: `relay` where that group exists and relay may set it
-    max_line: Size = 256 * 1024
-    max_connections: int = 2048
-    max_connections_per_uid: int = 1024
+    max_line: LineSize = 256 * 1024
+    max_connections: Count = 2048
+    max_connections_per_uid: Count = 1024
     labels: dict[str, str] = field(default_factory=dict)
 
 
 class TailSource(Struct, frozen=True, kw_only=True):
     """Log files to follow."""
 
-    tail: tuple[FilePath, ...]  # globs
+    tail: Annotated[tuple[FilePath, ...], Meta(min_length=1)]  # globs
     format: Literal["plain", "json", "logfmt", "syslog", "python", "java", "nginx", "regex"] = "plain"
-    pattern: str = ""  # with `format: regex`: RE2 with groups named time, level, module, message, others: labels
-    encoding: str = "utf-8"
+    pattern: Pattern = ""  # with `format: regex`: groups named time, level, module, message; others: labels
+    encoding: Encoding = "utf-8"
     module: str = ""  # where lines carry no module of their own; default: the file's name without its end
     level: Level | None = None  # where lines carry no level of their own; default: error
     start: Literal["end", "beginning"] = "end"  # of files relay has never seen when it first starts
     multiline: bool | None = None  # join stack traces; default: by format
     flush_after: Duration | None = None  # how long a stack trace may take to arrive; default: by format
-    max_line: Size = 256 * 1024  # longer lines are cut and marked
-    max_event: Size = 256 * 1024  # a longer stack trace is cut and marked
+    max_line: LineSize = 256 * 1024  # longer lines are cut and marked
+    max_event: LineSize = 256 * 1024  # a longer stack trace is cut and marked
     follow_symlinks: bool = False
-    exclude: tuple[FilePath, ...] = ()
-    poll: Duration = 1.0  # how often to look where inotify can't serve (NFS ...), and for new files
+    exclude: tuple[Excluded, ...] = ()  # globs; one without a slash is a file's name, anywhere
+    poll: Time = 1.0  # how often to look where inotify can't serve (NFS ...), and for new files
     labels: dict[str, str] = field(default_factory=dict)
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What no single field shows: (field, what is wrong with it)."""
+        if self.format != "regex":
+            return [("pattern", "`pattern` needs `format: regex`")] if self.pattern else []
+        if not _MESSAGE_GROUP.search(self.pattern):
+            return [("pattern", "`format: regex` needs a `pattern` with a group (?P<message>...)")]
+        return []
 
 
 class Rota(Struct, frozen=True, kw_only=True):
     """People who take turns."""
 
-    rota: tuple[str, ...]
-    every: Duration
-    from_: str = field(name="from")  # ISO date and time, the host's zone unless it names one
+    rota: Annotated[RecipientNames, Meta(min_length=1)]
+    every: Time
+    from_: Start = field(name="from")  # in the host's zone unless it names one
 
 
 # A recipient is a person or room (addresses in order of preference), a team (names), or a rota.
-type_of_recipient = dict[str, str] | tuple[str, ...] | Rota
+type_of_recipient = dict[BackendName, To] | RecipientNames | Rota
 
 
 class Retention(Struct, frozen=True, kw_only=True):
     """How long the store keeps what is over."""
 
-    events: Duration = 7 * 86400.0
-    alerts: Duration = 90 * 86400.0  # resolved ones
-    deliveries: Duration = 30 * 86400.0  # delivered and cancelled ones; dead ones wait for someone
-    max_events: int = 1_000_000
+    events: Time = 7 * 86400.0
+    alerts: Time = 90 * 86400.0  # resolved ones
+    deliveries: Time = 30 * 86400.0  # delivered and cancelled ones; dead ones wait for someone
+    max_events: Count = 1_000_000
 
 
 class Config(Struct, frozen=True, kw_only=True):
     """All of rules.yaml, checked and resolved."""
 
-    store: str = ""
-    control: FilePath = ""  # the socket the commands use; default: beside the first socket, else the store
-    operators: tuple[str, ...] = ()  # who hears of relay's own troubles
+    store: StorePath = ""  # default: /var/lib/relay/relay.db
+    control: SocketPath = ""  # of the commands; default: control.sock beside the first socket, else the store
+    operators: RecipientNames = ()  # of relay's own troubles; default: `operators`, `ops`, the last rule's
     retention: Retention = Retention()
-    sources: dict[str, SocketSource | TailSource] = field(default_factory=dict)
-    backends: dict[str, Settings] = field(default_factory=dict)
-    recipients: dict[str, dict[str, str] | tuple[str, ...] | Rota] = field(default_factory=dict)
+    sources: dict[Name, SocketSource | TailSource] = field(default_factory=dict)
+    backends: dict[Name, Settings] = field(default_factory=dict)
+    recipients: dict[Name, type_of_recipient] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
-    files: tuple[str, ...] = ()  # the files it was read from
+    files: Annotated[tuple[str, ...], Meta(extra={"derived": True})] = ()  # the files it was read from

@@ -1,8 +1,9 @@
 """What relay asks of a store, as verbs of its own domain. SQLite is the first engine (sqlite.py).
 
 All verbs that write are durable when they return. Several callers' writes may share one transaction
-(group commit); each caller's own write is all or nothing. Errors: `StoreFullError` (no space, read-only),
-`StoreBusyError`, `StoreError`; after an error nothing of that write is in the store.
+(group commit); each caller's own write is all or nothing. Errors: `StoreFullError` (no space, read-only,
+I/O error), `StoreBusyError`, `StoreDamagedError`, `StoreError`; after an error nothing of that write is in
+the store. A caller that is cancelled while it waits doesn't know: its write may still be made.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
+from relay.errors import StoreError
 from relay.models import (
     Alert,
     Attempt,
@@ -21,6 +23,10 @@ from relay.models import (
     Json,
     Position,
 )
+
+
+class StoreDamagedError(StoreError):
+    """The store's file is damaged: end, and start again; the next start sets it aside."""
 
 
 class StoredEvent(Struct, frozen=True, gc=False):
@@ -38,7 +44,9 @@ class Commit(Struct, kw_only=True):
     events: list[StoredEvent] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)  # new and changed, whole
     samples: dict[int, Event] = field(default_factory=dict)  # alert id -> sample event, for new alerts
-    traces: dict[int, Json] = field(default_factory=dict)  # alert id -> the trace of its latest telling decision
+    traces: dict[int, Json] = field(
+        default_factory=dict
+    )  # alert id -> the trace of its latest telling decision
     deliveries: list[Delivery] = field(default_factory=list)  # pending, or sending with a lease
     positions: list[Position] = field(default_factory=list)
     forgotten: list[Position] = field(default_factory=list)  # files that are gone for good
@@ -63,13 +71,22 @@ class Store(Protocol):
     """The verbs. `now` is always relay's clock, never the engine's own."""
 
     id: str  # random, made with the store: prefix of idempotency keys
+    damage: str  # what was found wrong at open, and where the damaged store was set aside; "": nothing
+
+    @property
+    def intake_open(self) -> bool:
+        """Whether commits are taken; False while there is no room: they are refused with `StoreFullError`."""
+        ...
 
     def next_ids(self, count: int) -> int:
         """Reserve `count` increasing ids for new alerts or deliveries; the first of them."""
         ...
 
     async def commit(self, commit: Commit) -> None:
-        """Write events, alerts, deliveries and positions in one transaction."""
+        """Write events, alerts, deliveries and positions in one transaction.
+
+        Forgotten positions go before new ones come: an inode may be used again.
+        """
         ...
 
     async def claim(self, backend: str, most: int, now: float, lease_until: float) -> list[Delivery]:
@@ -80,11 +97,19 @@ class Store(Protocol):
         ...
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
-        """Record outcomes: each delivery's new state and its attempt."""
+        """Record outcomes: each delivery's new state and its attempt.
+
+        Of a delivery that isn't `sending` any more (its lease ran out, an operator dropped it) only the
+        attempt is recorded.
+        """
         ...
 
     async def recover(self, now: float, *, all_leases: bool) -> int:
-        """Give back deliveries whose lease ran out (all of them at start: this store has one daemon)."""
+        """Give back deliveries whose lease ran out (all of them at start: this store has one daemon).
+
+        How many. Each gets an attempt with the outcome `interrupted`, made now as far as limits go; it isn't
+        counted against the delivery.
+        """
         ...
 
     async def next_due(self) -> dict[str, float]:
@@ -92,7 +117,10 @@ class Store(Protocol):
         ...
 
     async def supersede(self, backend: str, before: float, now: float) -> int:
-        """Cancel pending deliveries created before `before` that a newer one (same alert, same recipient) makes stale."""
+        """Cancel pending deliveries created before `before` that a newer one makes stale; how many.
+
+        Newer is a pending delivery for the same alert and recipient, through whatever backend.
+        """
         ...
 
     async def live_alerts(self) -> list[Alert]:
@@ -112,7 +140,7 @@ class Store(Protocol):
         ...
 
     async def alerts(self, *, states: Sequence[str] = (), most: int = 100) -> list[AlertRow]:
-        """Alerts, the latest seen first."""
+        """Alerts, the latest touched first."""
         ...
 
     async def alert(self, id: int) -> AlertRow | None:  # noqa: A002 - the word of the domain
@@ -142,11 +170,20 @@ class Store(Protocol):
         ...
 
     async def counts(self) -> Json:
-        """Numbers for `relay status`: deliveries by backend and state, alerts by state, events, bytes."""
+        """Numbers for `relay status`.
+
+        `{"deliveries": {backend: {state: n}}, "alerts": {state: n}, "events": n, "bytes": on disk}`
+        """
         ...
 
-    async def sweep(self, events_before: float, alerts_before: float, deliveries_before: float, max_events: int) -> int:
-        """Delete a bounded slice of what is over (some thousand rows); how many were deleted, 0: done."""
+    async def sweep(
+        self, events_before: float, alerts_before: float, deliveries_before: float, max_events: int
+    ) -> int:
+        """Delete a bounded slice of what is over (some thousand rows); how many were deleted, 0: done.
+
+        Events by when they were received, delivered and cancelled deliveries by when they were made, resolved
+        alerts by their latest event, once none of their deliveries is left.
+        """
         ...
 
     async def close(self) -> None:

@@ -1,0 +1,64 @@
+# `make run` and `make test` are all that a new user or developer needs. Everything else is said by `make help`.
+SHELL := /bin/sh
+VENV := .venv
+PY := $(VENV)/bin/python
+RELAY := $(VENV)/bin/relay
+PACKAGES := logrotate bsdutils
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench soak clean
+
+help: ## say what there is
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# A Debian without python3-venv can't make one: as root it is installed, else said.
+$(PY):
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null; \
+	  else echo "python3-venv is missing: as root, apt-get install python3-venv" >&2; exit 1; fi; }
+	@python3 -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(PY)
+	@echo "installing relay into $(VENV) ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(PY)
+	@echo "installing relay and its test tools into $(VENV) ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $(VENV)/.installed $@
+
+run: $(VENV)/.installed ## install into .venv and start the daemon with rules.yaml
+	@mkdir -p run/logs && touch run/logs/shop.log
+	@echo "relay starts with rules.yaml. Try it from another terminal, in this folder:"
+	@echo "  $(RELAY) send -m pay.refund 'timeout after 3000 ms to 10.0.0.7'"
+	@echo "  echo \"\$$(date '+%F %T,000') ERROR shop.cart: price of item 4711 is missing\" >> run/logs/shop.log"
+	@echo "  $(RELAY) status; $(RELAY) alerts; $(RELAY) explain -m pay.refund --message 'timeout after 9 ms'"
+	@echo "Edit rules.yaml while it runs. Ctrl-C stops it."
+	@exec $(RELAY) run -c rules.yaml
+
+# Debian packages for tests with real components: as root they are installed, else those tests are skipped and say so.
+packages:
+	@missing=; for each in $(PACKAGES); do dpkg -s $$each >/dev/null 2>&1 || missing="$$missing $$each"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
+	  else echo "not root: tests that need$$missing will be skipped"; fi; fi
+
+lint: $(VENV)/.installed-test ## ruff and mypy
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+
+test: $(VENV)/.installed-test packages ## everything: ruff, mypy, pytest
+	@$(MAKE) --no-print-directory lint
+	@$(VENV)/bin/pytest
+
+bench: $(VENV)/.installed-test ## the benchmarks, each beside its baseline
+	@$(PY) -m tests.bench
+
+soak: $(VENV)/.installed-test packages ## the long chaos runs (10 minutes)
+	@$(PY) -m tests.e2e.chaos --kills 100 --seconds 60
+	@$(PY) -m tests.e2e.chaos --kills 100 --seconds 60 --rotate copytruncate
+	@$(PY) -m tests.e2e.chaos --kills 100 --seconds 60 --socket
+
+clean: ## remove what was installed and made
+	@rm -rf $(VENV) run .mypy_cache .ruff_cache .hypothesis

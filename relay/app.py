@@ -1,0 +1,333 @@
+"""The daemon: builds everything, owns every task, and knows in which order things begin and end.
+
+Three nested task groups: senders outside, pipeline inside, sources innermost; the indentation is the
+order of shutdown. Sources end first, the queue drains into the store, then the dispatcher claims no more
+and finishes what is on its way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, Final
+
+import aiohttp
+import structlog
+
+from relay import __version__, systemd
+from relay.backends.base import Backend, Door, Settings
+from relay.backends.http import open_session
+from relay.backends.registry import build
+from relay.book import RecentIds
+from relay.clock import Clock, SystemClock
+from relay.config.schema import Config
+from relay.control import Control
+from relay.desk import Desk
+from relay.dispatcher import Dispatcher
+from relay.errors import RelayError, StoreError
+from relay.feeds import Feeds
+from relay.models import AlertState, Batch, Event, Json, Level, Message, Reason
+from relay.outbox.sqlite import SqliteStore
+from relay.outbox.store import Store
+from relay.pipeline import RELAY, Pipeline, Rules
+from relay.reload import Edits, Prepared, prepare
+from relay.routing.recipients import addresses
+from relay.sources.intake import Intake
+from relay.sources.trouble import Trouble
+
+log = structlog.get_logger()
+
+DRAIN: Final = 10.0  # seconds that deliveries on their way get at a stop, before they are given back
+DRAIN_PIPELINE: Final = 5.0  # seconds that the queue gets to drain into the store
+EDITS_EVERY: Final = 1.0  # seconds between looks at rules.yaml
+SWEEP_EVERY: Final = 60.0  # seconds between looks for what is over
+IDS_WINDOW: Final = 600.0  # seconds back from which writers' ids are remembered after a restart
+IDS_MOST: Final = 200_000
+
+
+class App:
+    """One running relay."""
+
+    def __init__(
+        self, path: str, rules: Rules, store: Store, session: aiohttp.ClientSession, clock: Clock
+    ) -> None:
+        self._path = path
+        self._clock = clock
+        self._store = store
+        self._session = session
+        self._rules = rules
+        self._edits = Edits(path)
+        self._started_at = clock.now()
+        self._stop = asyncio.Event()
+        self._reload_wanted = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._config_refused = ""  # the problems of the latest edit, while an older set goes on
+        self._backends: dict[str, Backend] = {}
+        self._intake = Intake()
+        self._dispatcher = Dispatcher(store, clock, self.report)
+        self._pipeline = Pipeline(
+            self._intake, store, clock, rules, self._dispatcher, RecentIds(), stuck=self._tell_directly
+        )
+        self._feeds = Feeds(
+            self._intake,
+            store,
+            clock,
+            waiting=self._pipeline.waiting_positions,
+            report=self._report_trouble,
+            inherited=systemd.inherited_sockets(),
+        )
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
+        await self._remember()
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._close_backends)
+            await self._swap_backends(await self._built(self._rules.config))
+            async with asyncio.TaskGroup() as senders:
+                senders.create_task(self._dispatcher.run())
+                async with asyncio.TaskGroup() as middle:
+                    draining = middle.create_task(self._pipeline.run())
+                    async with _serving(
+                        self._control().run(), self._heart(), self._follow_edits(), self._sweep()
+                    ):
+                        await self._feeds.run(self._stop, self._rules.config.sources, self._ready)
+                    systemd.notify(STOPPING=1, STATUS="draining")
+                    self._intake.close()
+                    await self._drain(draining)
+                    await self._feeds.close()
+                await self._dispatcher.stop(DRAIN)
+        log.info("stopped")
+
+    def report(self, kind: str, subject: str, text: str, *, avoid: str = "", cleared: bool = False) -> None:
+        """Tell the operators of relay's own trouble, or that it is over: an event like any other."""
+        labels = {"subject": subject}
+        if avoid:
+            labels["avoid"] = avoid
+        if cleared:
+            labels["cleared"] = "yes"
+        event = Event(
+            time=self._clock.now(),
+            source=RELAY,
+            module=f"{RELAY}.{kind}",
+            level=Level.NOTICE if cleared else Level.ERROR,
+            message=text,
+            labels=labels,
+        )
+        self._intake.put_nowait(Batch(events=[event], size=len(text)))
+
+    # --- start ---
+
+    async def _remember(self) -> None:
+        """What the store knows of the time before."""
+        now = self._clock.now()
+        recovered = await self._store.recover(now, all_leases=True)
+        for alert in await self._store.live_alerts():
+            self._pipeline.book.put(alert)
+        for program, number in await self._store.recent_ids(now - IDS_WINDOW, IDS_MOST):
+            self._pipeline.ids.add(program, number)
+        log.info("store_opened", live_alerts=len(self._pipeline.book), interrupted=recovered)
+
+    def _ready(self) -> None:
+        gc.collect()
+        gc.freeze()
+        config = self._rules.config
+        log.info("started", version=__version__, rules=len(config.rules), sources=len(config.sources))
+        systemd.notify(READY=1, STATUS=self._summary())
+
+    def _summary(self) -> str:
+        config = self._rules.config
+        text = f"{len(config.rules)} rules, {len(config.sources)} sources, {len(config.backends)} backends"
+        return f"{text}; an edit of the rules was refused" if self._config_refused else text
+
+    # --- while running ---
+
+    def _control(self) -> Control:
+        desk = Desk(
+            self._store,
+            self._clock,
+            status=self._status,
+            alert_of=self._pipeline.book.get,
+            notice=self._dispatcher.notice,
+            reload=self.reload,
+        )
+        return Control(self._rules.config.control, desk.verbs())
+
+    async def _heart(self) -> None:
+        """Feed systemd's watchdog, only while pipeline and dispatcher turn."""
+        limit = systemd.watchdog_seconds()
+        every = min(limit / 3, 5.0) if limit else 5.0
+        while True:
+            turned = min(self._pipeline.turned_at, self._dispatcher.turned_at)
+            still = self._clock.monotonic() - turned
+            if still < max(limit, 20.0):
+                systemd.notify(WATCHDOG=1)
+            else:
+                log.error("standing_still", seconds=round(still, 1))
+            await self._clock.sleep(every)
+
+    async def _follow_edits(self) -> None:
+        """Reload when rules.yaml was edited, or SIGHUP came."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(EDITS_EVERY):
+                    await self._reload_wanted.wait()
+            if self._reload_wanted.is_set() or self._edits.changed():
+                self._reload_wanted.clear()
+                await self.reload()
+
+    async def reload(self) -> Prepared:
+        """Take an edit of the rules; with errors in it the old ones go on, and the operators are told."""
+        async with self._reloading:
+            systemd.notify(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
+            self._edits.taken()
+            prepared = await asyncio.to_thread(prepare, self._path)
+            if prepared.rules is None:
+                self._refuse(prepared)
+            else:
+                try:
+                    await self._swap(prepared.rules)
+                except (OSError, RelayError) as error:
+                    log.error("reload_failed", error=str(error))
+                    self.report("config", self._path, f"the edited rules could not be taken whole: {error}")
+            systemd.notify(READY=1, STATUS=self._summary())
+            return prepared
+
+    def _refuse(self, prepared: Prepared) -> None:
+        errors = [str(problem) for problem in prepared.problems if problem.severity == "error"]
+        self._config_refused = "\n".join(errors[:10])
+        log.warning("reload_refused", errors=len(errors), first=errors[0])
+        text = f"the edited rules have {len(errors)} error(s), the old ones go on:\n{self._config_refused}"
+        self.report("config", self._path, text)
+
+    async def _swap(self, rules: Rules) -> None:
+        """Nothing in flight is lost: what is decided stays decided, sources hand over before they change."""
+        backends = await self._built(rules.config)
+        old, self._rules = self._rules, rules
+        self._pipeline.rules = rules
+        self._pipeline.book.reschedule()
+        await self._swap_backends(backends)
+        if old.config.sources != rules.config.sources:
+            await self._feeds.apply(rules.config.sources)
+        if self._config_refused:
+            self._config_refused = ""
+            self.report("config", self._path, "the edited rules were taken", cleared=True)
+        log.info("config_reloaded", rules=len(rules.config.rules), sources=len(rules.config.sources))
+
+    async def _built(self, config: Config) -> dict[str, Backend]:
+        """The backends of `config`; those with equal settings as they are, with tokens and connections."""
+        old, new = self._backends, {}
+        for name, settings in config.backends.items():
+            same = name in old and old[name].settings == settings
+            new[name] = old[name] if same else await self._open(name, settings)
+        return new
+
+    async def _swap_backends(self, new: dict[str, Backend]) -> None:
+        old, self._backends = self._backends, new
+        await self._dispatcher.apply(new)
+        for name, backend in old.items():
+            if new.get(name) is not backend:
+                await backend.close()
+
+    async def _open(self, name: str, settings: Settings) -> Backend:
+        return await build(settings, Door(session=self._session, clock=self._clock, name=name)).open()
+
+    async def _sweep(self) -> None:
+        """Forget what is over, a slice at a time."""
+        while True:
+            await self._clock.sleep(SWEEP_EVERY)
+            keep, now = self._rules.config.retention, self._clock.now()
+            with contextlib.suppress(StoreError):
+                while await self._store.sweep(
+                    now - keep.events, now - keep.alerts, now - keep.deliveries, keep.max_events
+                ):
+                    await self._clock.sleep(0.05)
+
+    def _report_trouble(self, trouble: Trouble) -> None:
+        self.report("source", trouble.path, trouble.text, cleared=trouble.cleared)
+
+    async def _tell_directly(self, text: str) -> None:
+        """The store takes nothing: tell each operator once, by a way that needs no disk."""
+        now = self._clock.now()
+        note = Message(
+            reason=Reason.OPERATORS,
+            title="relay's store takes nothing",
+            level=Level.CRITICAL,
+            rule=self._rules.own.name,
+            module=f"{RELAY}.store",
+            state=AlertState.FIRING,
+            count=1,
+            first_seen=now,
+            last_seen=now,
+            text=f"{text}\nrelay has stopped reading; nothing is lost; it goes on once there is room",
+            key=f"{self._store.id}-store-{now:.0f}",
+        )
+        for reached in addresses(self._rules.config, self._rules.config.operators, now):
+            for address in self._dispatcher.order(reached.addresses):
+                try:
+                    async with asyncio.timeout(10):
+                        await self._backends[address.backend].send(note, address.to)
+                    break
+                except (RelayError, TimeoutError) as error:
+                    log.warning("operator_not_told", recipient=reached.recipient, error=str(error))
+
+    async def _status(self) -> Json:
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "started_at": self._started_at,
+            "rules": self._path,
+            "config": self._summary(),
+            "refused": self._config_refused,
+            "pipeline": self._pipeline.status(),
+            "sources": self._feeds.status(),
+            "backends": self._dispatcher.status(),
+            "store": await self._store.counts(),
+        }
+
+    # --- end ---
+
+    async def _drain(self, pipeline: asyncio.Task[None]) -> None:
+        """Give the queue a while; what isn't in the store by then was neither answered nor passed over."""
+        _, late = await asyncio.wait({pipeline}, timeout=DRAIN_PIPELINE)
+        if late:
+            log.warning("queue_not_drained", waiting=len(self._intake))
+            pipeline.cancel()
+
+    async def _close_backends(self) -> None:
+        for backend in self._backends.values():
+            await backend.close()
+
+
+@contextlib.asynccontextmanager
+async def _serving(*services: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Endless services that end with the block."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(service) for service in services]
+        yield
+        for task in tasks:
+            task.cancel()
+
+
+async def serve(path: str, rules: Rules) -> None:
+    """Open the store and run until told to stop; raises a `StoreError` where it can't be opened."""
+    sys.setswitchinterval(1e-4)  # the store's thread must not starve beside a busy loop
+    clock = SystemClock()
+    store = await SqliteStore.open(rules.config.store, clock)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(store.close)
+        session = await stack.enter_async_context(open_session())
+        app = App(path, rules, store, session, clock)
+        if store.damage:
+            log.error("store_set_aside", what=store.damage)
+            app.report("store", rules.config.store, store.damage)
+        await app.run()

@@ -1,0 +1,67 @@
+"""The backend types rules.yaml may name: one line each; other packages add theirs by entry point.
+
+A package of its own registers `my_type = my_package:REGISTERED` in the group `relay.backends`, where
+`REGISTERED` is a `Registered`. It is imported only when rules.yaml names its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from relay.backends import console, rtx, webhook
+from relay.backends.base import Backend, Door, Registered, Settings
+from relay.errors import RelayError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+GROUP: Final = "relay.backends"
+
+TYPES: Final[dict[str, Registered]] = {
+    "console": Registered(console.Settings, console.Console),
+    "rtx": Registered(rtx.Settings, rtx.Rtx),
+    "webhook": Registered(webhook.Settings, webhook.Webhook),
+}
+
+
+def find(type_name: str) -> Registered | None:
+    """The backend type of that name or alias; None if nobody has it, RelayError if its package is broken."""
+    for name, registered in TYPES.items():
+        if type_name == name or type_name in registered.aliases:
+            return registered
+    for point in _points():
+        if point.name == type_name:
+            return _load(point)
+    return None
+
+
+def names() -> list[str]:
+    """Every type that can be named, for suggestions and the reference."""
+    return sorted({*TYPES, *(point.name for point in _points())})
+
+
+def build(settings: Settings, door: Door) -> Backend:
+    """The backend that these settings describe."""
+    tag = type(settings).__struct_config__.tag
+    registered = find(str(tag))
+    if registered is None:
+        raise RelayError(f"no backend has the type {tag!r}")
+    return registered.backend(settings, door)
+
+
+def _points() -> Iterable[EntryPoint]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - 30 ms that only unknown types cost
+
+    return entry_points(group=GROUP)
+
+
+def _load(point: EntryPoint) -> Registered:
+    try:
+        found = point.load()
+    except Exception as error:
+        text = f"backend type {point.name!r}: {point.value} can't be loaded ({type(error).__name__})"
+        raise RelayError(text) from error
+    if not isinstance(found, Registered):
+        raise RelayError(f"backend type {point.name!r}: {point.value} is not a Registered")
+    return found

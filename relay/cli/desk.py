@@ -1,0 +1,176 @@
+"""`relay status`, `relay alerts`, `relay reload`: questions to the running daemon."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from relay.cli.common import (
+    FINE,
+    PROBLEM,
+    UNREACHABLE,
+    RefusedError,
+    UnreachableError,
+    add_json,
+    add_rules,
+    ask,
+    coloured,
+    complain,
+    parser,
+    printable,
+    rules_path,
+    table,
+    when,
+)
+
+LEVELS: Final = {10: "debug", 20: "info", 25: "notice", 30: "warning", 40: "error", 50: "critical"}
+
+
+def main(name: str, given: Sequence[str]) -> int:
+    """Ask, and print the answer."""
+    try:
+        return {"status": status, "alerts": alerts, "reload": reload}[name](given)
+    except UnreachableError as error:
+        complain(error)
+        return UNREACHABLE
+    except RefusedError as error:
+        complain(error)
+        return PROBLEM
+
+
+def status(given: Sequence[str]) -> int:
+    """How the daemon is doing."""
+    arguments = parser("status", "How the running daemon is doing.", "relay status")
+    add_rules(arguments)
+    add_json(arguments)
+    options = arguments.parse_args(given)
+    data = ask(rules_path(options.config), "status")
+    print(json.dumps(data, ensure_ascii=False, indent=2) if options.json else _status_text(data))
+    return FINE
+
+
+def reload(given: Sequence[str]) -> int:
+    """Take an edit of the rules now."""
+    arguments = parser("reload", "Make the running daemon read its rules again.", "relay reload")
+    add_rules(arguments)
+    options = arguments.parse_args(given)
+    data = ask(rules_path(options.config), "reload")
+    for problem in data["problems"]:
+        print(problem)
+    print("the rules were taken" if data["taken"] else "the rules were refused; the old ones go on")
+    return FINE if data["taken"] else PROBLEM
+
+
+def alerts(given: Sequence[str]) -> int:
+    """List alerts, or show one."""
+    arguments = parser(
+        "alerts", "List live alerts, or show one with its events and deliveries.", "relay alerts 12"
+    )
+    arguments.add_argument("id", nargs="?", type=int, help="show this one")
+    arguments.add_argument("-a", "--all", action="store_true", help="resolved ones too")
+    arguments.add_argument("-n", "--most", type=int, default=50, help="at most so many (default: 50)")
+    add_rules(arguments)
+    add_json(arguments)
+    options = arguments.parse_args(given)
+    path = rules_path(options.config)
+    if options.id is not None:
+        return _show_alert(ask(path, "alert", id=options.id), options.id, as_json=options.json)
+    states = [] if options.all else ["firing", "acked"]
+    rows = ask(path, "alerts", states=states, most=options.most)
+    if options.json:
+        print(json.dumps(rows, ensure_ascii=False, indent=2))
+    elif not rows:
+        print("no alerts" if options.all else "no live alerts (--all shows resolved ones)")
+    else:
+        head = ("id", "state", "level", "count", "first", "last", "module", "title")
+        print(table(head, [_alert_row(row["alert"]) for row in rows]))
+    return FINE
+
+
+def _alert_row(alert: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        str(alert["id"]),
+        alert["state"],
+        LEVELS[alert["level"]],
+        str(alert["count"]),
+        when(alert["first_seen"]),
+        when(alert["last_seen"]),
+        printable(alert["module"]),
+        printable(alert["title"]),
+    )
+
+
+def _show_alert(data: dict[str, Any] | None, number: int, *, as_json: bool) -> int:
+    if data is None:
+        complain(f"there is no alert {number}")
+        return PROBLEM
+    if as_json:
+        print(json.dumps(data, ensure_ascii=False, indent=2))
+        return FINE
+    alert = data["alert"]
+    print(
+        f"alert {alert['id']}  {coloured(alert['state'])}  {LEVELS[alert['level']]}  rule {alert['rule']!r}"
+    )
+    print(f"  {printable(alert['module'])}: {printable(alert['title'])}")
+    print(f"  {alert['count']} events, first {when(alert['first_seen'])}, last {when(alert['last_seen'])}")
+    if why := (data["trace"] or {}).get("why"):
+        print(f"  last decision: {data['trace'].get('reason')}: {why}")
+    print("\nlatest events")
+    for row in data["events"]:
+        event = row["event"]
+        print(f"  {when(event['time'])}  {printable(event.get('origin', ''))}  {printable(event['message'])}")
+    print("\ndeliveries")
+    for delivery in data["deliveries"]:
+        print(f"  {delivery_line(delivery)}")
+    return FINE
+
+
+def delivery_line(delivery: dict[str, Any]) -> str:
+    """One delivery in a line."""
+    backend, to = delivery["address"]
+    state = coloured(delivery["state"])
+    error = f": {printable(delivery['error'])}" if delivery.get("error") else ""
+    what = f"{delivery['reason']} to {delivery['recipient']} by {backend} ({to})"
+    return f"{delivery['id']}  {state}  {what}{error}"
+
+
+def _status_text(data: dict[str, Any]) -> str:
+    pipeline, store = data["pipeline"], data["store"]
+    events = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in pipeline["events"].items())
+    parts = [
+        f"relay {data['version']}, pid {data['pid']}, since {when(data['started_at'])}: {data['config']}",
+        f"rules    {data['rules']}",
+        f"events   {events or 'none yet'}; {pipeline['waiting']} waiting",
+        f"alerts   {pipeline['live_alerts']} live",
+        f"store    {pipeline['store']}; {_counts(store)}",
+    ]
+    if data["refused"]:
+        parts.append(f"the edited rules were refused:\n{data['refused']}")
+    backends = [
+        (
+            each["backend"],
+            each["type"],
+            each["state"],
+            str(each["in_flight"]),
+            str(each["accepted"]),
+            each["why"],
+        )
+        for each in data["backends"]
+    ]
+    parts += ["", table(("backend", "type", "state", "in flight", "accepted", ""), backends)]
+    parts += ["", *(_source_line(source) for source in data["sources"])]
+    return "\n".join(parts)
+
+
+def _source_line(source: dict[str, Any]) -> str:
+    rest = ", ".join(
+        f"{key.replace('_', ' ')} {value}"
+        for key, value in source.items()
+        if key != "source" and value not in ({}, [])
+    )
+    return f"source {source['source']}: {rest}"
+
+
+def _counts(counts: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in counts.items() if value not in ({}, []))

@@ -1,0 +1,174 @@
+"""`relay explain`: why an event would reach someone, or not; by the daemon's own functions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from datetime import time as time_of_day
+from typing import TYPE_CHECKING, Any, Final
+
+from relay.cli.common import (
+    FINE,
+    PROBLEM,
+    USAGE,
+    RefusedError,
+    UnreachableError,
+    add_json,
+    add_rules,
+    ask,
+    coloured,
+    complain,
+    parser,
+    printable,
+    rules_path,
+    when,
+)
+
+if TYPE_CHECKING:
+    from relay.models import Alert, Event
+
+
+DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def main(name: str, given: Sequence[str]) -> int:
+    """Explain a pasted line, or an event given by its fields."""
+    arguments = parser(
+        name,
+        "Say which rule takes an event, whom it would reach, by which addresses, and why. "
+        "Live alerts are taken into account if the daemon runs.",
+        'relay explain "2026-03-01 10:00:00,123 ERROR pay.refund: timeout after 3000 ms"',
+    )
+    arguments.add_argument(
+        "line", nargs="?", help="a log line as it stands in the file; `-` reads standard input"
+    )
+    arguments.add_argument("-m", "--module")
+    arguments.add_argument("-l", "--level")
+    arguments.add_argument("--message")
+    arguments.add_argument("--source", help="the source's name in the rules")
+    arguments.add_argument("--label", action="append", default=[], metavar="KEY=VALUE")
+    arguments.add_argument(
+        "--at", metavar="TIME", help="as if it were then: 2026-03-01T03:00, 03:00, or 'Sat 03:00'"
+    )
+    add_rules(arguments)
+    add_json(arguments)
+    options = arguments.parse_args(given)
+    path = rules_path(options.config)
+
+    from relay.reload import parser as line_parser  # noqa: PLC0415 - heavy, and not for --help
+    from relay.reload import prepare  # noqa: PLC0415
+    from relay.routing.explain import explain  # noqa: PLC0415
+
+    prepared = prepare(path, lenient_secrets=True)
+    if prepared.rules is None:
+        for problem in prepared.problems:
+            print(problem, file=sys.stderr)
+        return PROBLEM
+    rules = prepared.rules
+    try:
+        now = moment(options.at, time.time())
+        event = _event(options, line_parser(rules.config), now)
+    except ValueError as error:
+        complain(error)
+        return USAGE
+    explanation = explain(rules.ruleset, rules.config, event, _live(path, options.at), now).json()
+    print(json.dumps(explanation, ensure_ascii=False, indent=2) if options.json else _text(explanation))
+    return FINE
+
+
+def moment(text: str | None, now: float) -> float:
+    """Seconds since the epoch of `--at`; a time of day (of a weekday) is the next one. ValueError."""
+    if not text:
+        return now
+    try:
+        return _next_time(text, datetime.fromtimestamp(now)).timestamp()  # noqa: DTZ006 - the host's zone is meant
+    except ValueError:
+        raise ValueError(f"--at {text!r} is no time: write 2026-03-01T03:00, 03:00 or 'Sat 03:00'") from None
+
+
+def _next_time(text: str, now: datetime) -> datetime:
+    day, _, clock = text.rpartition(" ")
+    if len(clock) != 5 or (day and day[:3].lower() not in DAYS):
+        return datetime.fromisoformat(text)
+    at = datetime.combine(now.date(), time_of_day.fromisoformat(clock))
+    if day:
+        at += timedelta(days=(DAYS.index(day[:3].lower()) - now.weekday()) % 7)
+    return at if at > now else at + timedelta(days=7 if day else 1)
+
+
+def _event(options: argparse.Namespace, parse: Callable[[str], Event], now: float) -> Event:
+    from msgspec import structs  # noqa: PLC0415 - with the rest
+
+    from relay.models import Event, Level  # noqa: PLC0415
+
+    if options.line and options.message:
+        raise ValueError("give a line, or an event by --module, --level and --message, not both")
+    level = Level.of(options.level) if options.level else None
+    if options.level and level is None:
+        raise ValueError(f"unknown level {options.level!r}")
+    labels = dict(label.partition("=")[::2] for label in options.label)
+    if options.line:
+        line = sys.stdin.read().rstrip("\n") if options.line == "-" else options.line
+        event = parse(line)
+        changes: dict[str, Any] = {"time": now, "labels": {**event.labels, **labels}}
+        changes |= {key: value for key, value in (("module", options.module), ("level", level)) if value}
+        if options.source:
+            changes["source"] = options.source
+        return structs.replace(event, **changes)
+    if not (options.message or options.module):
+        raise ValueError("give a log line, or an event by --module, --level and --message")
+    return Event(
+        time=now,
+        source=options.source or "",
+        module=options.module or "",
+        level=level or Level.ERROR,
+        message=options.message or "",
+        labels=labels,
+    )
+
+
+def _live(path: str, at: str | None) -> Callable[[str], Alert | None]:
+    """The running daemon's alert of a fingerprint; none if it doesn't run, or another time is asked about."""
+
+    def look(fingerprint: str) -> Alert | None:
+        import msgspec  # noqa: PLC0415 - with the rest
+
+        from relay.models import Alert  # noqa: PLC0415
+
+        if at:
+            return None
+        try:
+            found = ask(path, "live", fingerprints=[fingerprint])
+        except (UnreachableError, RefusedError):
+            return None
+        return msgspec.convert(found[fingerprint], Alert) if fingerprint in found else None
+
+    return look
+
+
+def _text(data: dict[str, Any]) -> str:
+    event = data["event"]
+    lines = [
+        f"event   {event['level']} {printable(event['module'])}: {printable(event['message'])}",
+        f"at      {when(data['at'])}",
+        "",
+    ]
+    width = max((len(step["rule"]) for step in data["steps"]), default=0)
+    for step in data["steps"]:
+        mark = {"matched": "->", "failed": "  ", "not reached": " ."}[step["outcome"]]
+        lines.append(f"{mark} {step['rule']:{width}}  {step['outcome']}: {printable(step['why'])}")
+    if not data["routes"]:
+        lines += ["", "no rule takes it: nobody is told"]
+    for route in data["routes"]:
+        lines += ["", f"rule {route['rule']!r}: {coloured(route['reason'])}: {route['why']}"]
+        lines.append(f"  same problem as  {printable(route['title'])}  ({route['fingerprint']})")
+        for told in route["told"]:
+            way = ", then ".join(f"{backend} ({to})" for backend, to in told["addresses"])
+            lines.append(f"  tells {told['recipient']} by {way}")
+        if not route["told"]:
+            lines.append("  nobody is told now")
+    return "\n".join(lines)

@@ -1,0 +1,88 @@
+"""What only shows when all sections are there: who is meant by default, what excludes what."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from relay.config.files import beside
+from relay.config.later import LATER_BACKENDS
+from relay.config.nodes import Scalar, Table
+from relay.config.people import check_people, names_in
+from relay.config.problems import Problems, quoted
+from relay.config.schema import Config, Place, SocketSource
+
+STORE: Final = "/var/lib/relay/relay.db"
+CONTROL: Final = "control.sock"
+_OPERATORS: Final = ("operators", "ops")  # who is meant where `operators` isn't given
+
+
+def finished(config: Config, root: Table, problems: Problems) -> Config:
+    """The configuration with its defaults, checked across its sections."""
+    _check_rule_names(config, problems)
+    recipients = check_people(config, root, _left_out(config, root), problems)
+    config = replace(config, recipients=recipients, store=config.store or STORE)
+    config = replace(
+        config,
+        control=config.control or _control(config),
+        operators=config.operators or _operators(config),
+    )
+    _check_sockets(config, root, problems)
+    _check_silence(config, root, problems)
+    return config
+
+
+def _check_rule_names(config: Config, problems: Problems) -> None:
+    first: dict[str, Place] = {}
+    for rule in config.rules:
+        if rule.name in first:
+            problems.error(
+                rule.place, f"a second rule {quoted(rule.name)}: the first is at {first[rule.name]}"
+            )
+        first.setdefault(rule.name, rule.place)
+
+
+def _check_sockets(config: Config, root: Table, problems: Problems) -> None:
+    """Sockets in one place would each take the other's away; the commands need theirs for themselves."""
+    places = names_in(root, "sources")
+    taken = {config.control: "the control socket"}
+    for name, source in config.sources.items():
+        if not isinstance(source, SocketSource):
+            continue
+        if source.socket in taken:
+            problems.error(
+                places[name], f"the same socket as {taken[source.socket]}: {quoted(source.socket)}"
+            )
+        taken.setdefault(source.socket, f"source {name!r}")
+
+
+def _check_silence(config: Config, root: Table, problems: Problems) -> None:
+    """Sections without which nobody will hear anything."""
+    for section in ("sources", "rules"):
+        if section not in root.pairs:
+            problems.warning(root.place, f"no `{section}`: nobody will be told of anything")
+    if not config.operators:
+        problems.warning(root.place, "no `operators`: nobody will be told of relay's own troubles")
+
+
+def _control(config: Config) -> str:
+    sockets = [source.socket for source in config.sources.values() if isinstance(source, SocketSource)]
+    return beside((*sockets, config.store)[0], CONTROL)
+
+
+def _operators(config: Config) -> tuple[str, ...]:
+    named = [(name,) for name in _OPERATORS if config.recipients.get(name)]  # {}: has no address left
+    told = [rule.to for rule in reversed(config.rules) if rule.to]
+    return next(iter(named + told), ())
+
+
+def _left_out(config: Config, root: Table) -> set[str]:
+    """The backends of types that aren't in this version yet."""
+    section = root.get("backends")
+    pairs = section.pairs if isinstance(section, Table) else {}
+    types = {name: node.get("type") for name, (_, node) in pairs.items() if isinstance(node, Table)}
+    later = {
+        name for name, type_ in types.items() if isinstance(type_, Scalar) and type_.text in LATER_BACKENDS
+    }
+    return later - config.backends.keys()

@@ -1,0 +1,195 @@
+"""The kinds of scalar that rules.yaml has beyond text, number and truth.
+
+A kind is the word in a type's `Meta(extra={"kind": ...})`, and one line in `KINDS`; `parser_of` finds it.
+A parser raises ValueError in words: what was given, what is allowed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import enum
+import os
+import re
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, Literal, get_args, get_origin
+from zoneinfo import ZoneInfo
+
+from relay.config import patterns
+from relay.config.files import beside
+from relay.config.nodes import Scalar
+from relay.config.problems import hint, quoted
+from relay.config.scalars import digits, fraction, integer, line, surprise, text, truth
+from relay.config.types import Bare
+from relay.models import Level
+from relay.values import Secret, parse_duration, parse_size
+
+_LONGEST_TIME: Final = 3660 * 86400.0  # seconds; ten years
+_LARGEST_SIZE: Final = 1 << 40  # bytes
+_SOCKET_PATH: Final = 105  # bytes; the kernel takes 107, and `.dgram` is longer than `.sock`
+_NAME: Final = re.compile(r"\w[\w.@+-]{0,63}")
+
+
+def duration(node: Scalar) -> float:
+    """Seconds."""
+    seconds = parse_duration(digits(node))
+    if seconds > _LONGEST_TIME:
+        raise ValueError(f"{node.given} is longer than ten years")
+    return seconds
+
+
+def size(node: Scalar) -> int:
+    """Bytes."""
+    number = parse_size(digits(node))
+    if number > _LARGEST_SIZE:
+        raise ValueError(f"{node.given} is more than 1 TiB")
+    return number
+
+
+def name(node: Scalar) -> str:
+    """What sources, backends and recipients may be called."""
+    word = text(node)
+    if not _NAME.fullmatch(word):
+        raise ValueError(f"{node.given} is no name: letters, digits and . _ - @ +, at most 64")
+    return word
+
+
+def title(node: Scalar) -> str:
+    """What a rule may be called: it becomes part of messages."""
+    return line(node, 200)
+
+
+def path(node: Scalar) -> str:
+    """An absolute path; a relative one starts at the folder of the file it stands in."""
+    return beside(node.place.file, line(node))
+
+
+def excluded(node: Scalar) -> str:
+    """A glob of files to leave alone: with a slash a path, else a name in any folder."""
+    return path(node) if "/" in node.text else f"/**/{line(node)}"
+
+
+def socket_path(node: Scalar) -> str:
+    """A path that fits into a socket's address."""
+    absolute = path(node)
+    if len(os.fsencode(absolute)) > _SOCKET_PATH:
+        raise ValueError(f"{quoted(absolute)} is too long for a socket: at most {_SOCKET_PATH} bytes")
+    return absolute
+
+
+def store(node: Scalar) -> str:
+    """Where the store is: a path."""
+    scheme, colon, _ = node.text.partition("://")
+    if colon and scheme in {"postgres", "postgresql"}:
+        raise ValueError("a PostgreSQL store is not in this version yet: give a path")
+    if colon:
+        raise ValueError("a store is a path, such as /var/lib/relay/relay.db")
+    return path(node)
+
+
+def mode(node: Scalar) -> str:
+    """Permissions of a socket, in octal as chmod has them."""
+    if not re.fullmatch(r"0?[0-7]{3}", node.text):
+        raise ValueError(f"{node.given} is no mode: write 0660")
+    return node.text
+
+
+def encoding(node: Scalar) -> str:
+    """A text encoding that Python knows."""
+    try:
+        codecs.lookup(node.text)
+        known = "a\n".encode(node.text).decode(node.text) == "a\n"
+    except (LookupError, ValueError):
+        known = False
+    if not known:
+        raise ValueError(f"{node.given} is no known encoding: write utf-8, gbk, big5, shift_jis, latin-1 ...")
+    return node.text
+
+
+def start(node: Scalar) -> str:
+    """When a rota's first turn begins: date and time, with an offset or (after a space) a zone's name."""
+    moment, _, zone = node.text.partition(" ")
+    named = bool(zone) and not zone[0].isdigit()
+    try:
+        datetime.fromisoformat(moment if named else node.text)
+    except ValueError:
+        raise ValueError(f"{node.given} is no date and time: write 2026-01-05T09:00") from None
+    try:
+        ZoneInfo(zone if named else "UTC")
+    except (KeyError, ValueError, OSError):
+        raise ValueError(
+            f"{quoted(zone)} is no time zone: write Europe/Berlin, Asia/Shanghai, UTC ..."
+        ) from None
+    return node.text
+
+
+def pattern(node: Scalar) -> str:
+    """A regular expression, without slashes."""
+    if refused := patterns.refusal(node.text):
+        raise ValueError(refused)
+    return node.text
+
+
+KINDS: Final[dict[str, Callable[[Scalar], Any]]] = {
+    "duration": duration,
+    "size": size,
+    "name": name,
+    "recipient": name,  # the name of one: the checker looks whether it is there
+    "backend": name,  # as `recipient`
+    "title": title,
+    "address": line,
+    "path": path,
+    "excluded": excluded,
+    "socket": socket_path,
+    "store": store,
+    "mode": mode,
+    "encoding": encoding,
+    "start": start,
+    "pattern": pattern,
+    "message text": lambda node: patterns.message_text(text(node)),
+    "name text": lambda node: patterns.name_text(text(node)),
+    "source text": lambda node: patterns.name_text(text(node)),
+}
+
+
+def parser_of(wanted: Bare) -> Callable[[Scalar], Any]:
+    """What reads a scalar of that type."""
+    if wanted.kind:
+        return KINDS[wanted.kind]
+    if get_origin(wanted.type) is Literal:
+        return partial(_word, words={word: word for word in get_args(wanted.type)})
+    if wanted.type not in _TYPES and issubclass(wanted.type, enum.Enum):
+        return partial(_word, words={str(member.value): member for member in wanted.type})
+    return _TYPES[wanted.type]
+
+
+def _word(node: Scalar, words: dict[str, Any]) -> Any:
+    if node.text not in words:
+        raise ValueError(f"unknown word {node.given}{hint(node.text, words)}")
+    return words[node.text]
+
+
+def _level(node: Scalar) -> Level:
+    level = Level.of(node.text)
+    if level is None:
+        raise ValueError(f"unknown level {node.given}{hint(node.text, [each.word for each in Level])}")
+    return level
+
+
+def _secret(node: Scalar) -> Secret:
+    if surprise(node):
+        raise ValueError("this secret means something else in YAML 1.1: write it in quotes")
+    if not node.text.strip():
+        raise ValueError("an empty secret")
+    return Secret(node.text)
+
+
+_TYPES: Final[dict[Any, Callable[[Scalar], Any]]] = {
+    str: text,
+    int: integer,
+    float: fraction,
+    bool: truth,
+    Level: _level,
+    Secret: _secret,
+}

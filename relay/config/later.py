@@ -1,0 +1,60 @@
+"""What product descriptions promise and this version doesn't have yet: it loads, with a warning that says so.
+
+A key that becomes a field of its type, or a backend type that gets registered, is no longer looked up here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from relay.config.schema import Config, Rule
+
+# Per type: key -> what happens instead.
+LATER: Final[Mapping[Any, Mapping[str, str]]] = {
+    Config: {
+        "http": "there is no dashboard, API or metrics port",
+        "watchdog": "nothing is probed or restarted",
+    },
+    Rule: {
+        "threshold": "the first event is told at once",
+        "absent": "nobody is told when events stay away",
+        "rate": "how fast events come is not looked at",
+        "pair": "an event is not paired with the one that ends it",
+        "group_by": "each problem is told by itself",
+        "inhibit": "no alert holds back another",
+        "escalate": "reminders go to the same recipients",
+        "active": "the rule holds at all times",
+        "mute": "nothing is held back",
+    },
+}
+
+LATER_BACKENDS: Final = frozenset(
+    {
+        "openim",
+        "rongcloud",
+        "anyrtc",
+        "wechat",
+        "wecom_robot",
+        "wecom_app",
+        "dingtalk_robot",
+        "dingtalk_notice",
+        "feishu_robot",
+        "feishu_app",
+        "slack",
+        "telegram",
+        "discord",
+        "teams",
+        "mattermost",
+        "rocketchat",
+        "matrix",
+        "zulip",
+        "ntfy",
+        "gotify",
+        "bark",
+        "serverchan",
+        "pagerduty",
+        "smtp",
+        "apprise",
+    }
+)

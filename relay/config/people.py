@@ -1,0 +1,146 @@
+"""Names and who they lead to: all mentioned are there, no team holds itself, everyone can be reached."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+from relay.config.check import Mention
+from relay.config.nodes import Table
+from relay.config.problems import Problems, hint, quoted
+from relay.config.schema import Config, Place, Rota
+
+Recipient = dict[str, str] | tuple[str, ...] | Rota
+Recipients = dict[str, Recipient]
+Teams = Mapping[str, tuple[str, ...]]  # the members of each recipient; none for a person
+
+MAX_TEAMS: Final = 20  # teams within teams: routing expands them one within the other
+
+_WORDS: Final = {"recipients": "recipient", "backends": "backend"}
+_CIRCLES: Final = 20  # circles told of at once
+_SHOWN: Final = 6  # names of a circle that a problem spells out
+
+
+def check_mentions(mentions: Iterable[Mention], root: Table, problems: Problems) -> None:
+    """Each name stands in its section (well or badly written: that is told there)."""
+    sections = {section: names_in(root, section) for section in ("recipients", "backends", "sources")}
+    for mention in mentions:
+        known = sections[mention.section]
+        if mention.name in known:
+            continue
+        if mention.section == "sources":
+            likely = hint(mention.name, known)
+            problems.warning(mention.place, f"no source is called {quoted(mention.name)}{likely}")
+        else:
+            problems.unknown(mention.place, _WORDS[mention.section], mention.name, known)
+
+
+def check_people(config: Config, root: Table, left_out: Collection[str], problems: Problems) -> Recipients:
+    """The recipients without their addresses at backends that are left out."""
+    recipients = config.recipients
+    places = names_in(root, "recipients")
+    teams = {name: _members(recipient) for name, recipient in recipients.items()}
+    circles, depths = walked(teams)
+    _tell_of_teams(circles, depths, places, problems)
+    _check_addresses(config, root, problems)
+    served = {name: _served(recipient, left_out) for name, recipient in recipients.items()}
+    excused = _excused(recipients, teams, root).union(*circles)
+    reached, reached_now = _reached(recipients, teams, excused), _reached(served, teams, excused)
+    for name in recipients:
+        if name not in reached:
+            problems.error(places[name], f"nobody can be reached through {quoted(name)}: it has no address")
+        elif name not in reached_now:
+            problems.warning(places[name], f"{quoted(name)} cannot be reached in this version")
+    return served
+
+
+def names_in(root: Table, section: str) -> dict[str, Place]:
+    """The names that a section gives, and where."""
+    found = root.get(section)
+    return {name: key.place for name, (key, _) in found.pairs.items()} if isinstance(found, Table) else {}
+
+
+def _members(recipient: Recipient) -> tuple[str, ...]:
+    if isinstance(recipient, Rota):
+        return recipient.rota
+    return recipient if isinstance(recipient, tuple) else ()
+
+
+def _served(recipient: Recipient, left_out: Collection[str]) -> Recipient:
+    if not isinstance(recipient, dict):
+        return recipient
+    return {backend: to for backend, to in recipient.items() if backend not in left_out}
+
+
+def _tell_of_teams(
+    circles: list[list[str]], depths: dict[str, int], places: Mapping[str, Place], problems: Problems
+) -> None:
+    for circle in circles:
+        shown = " -> ".join(circle if len(circle) <= _SHOWN else [*circle[:_SHOWN], "..."])
+        problems.error(places[circle[0]], f"teams in a circle: {shown}")
+    for name, depth in depths.items():
+        if depth == MAX_TEAMS + 1:
+            problems.error(places[name], f"more than {MAX_TEAMS} teams within each other")
+
+
+def walked(teams: Teams) -> tuple[list[list[str]], dict[str, int]]:
+    """Circles (the first `_CIRCLES`), and how many teams deep each team is.
+
+    A depth-first walk without recursion: a chain of teams may be longer than Python's stack.
+    """
+    circles: list[list[str]] = []
+    depths: dict[str, int] = {}
+    for start in teams:
+        path = {} if start in depths else {start: iter(teams[start])}  # the teams we are in, outermost first
+        while path:
+            name, members = next(reversed(path.items()))
+            member = next(members, None)
+            if member is None:
+                depths[name] = 1 + max((depths.get(each, 0) for each in teams[name]), default=-1)
+                path.popitem()
+            elif member in path and len(circles) < _CIRCLES:
+                inside = list(path)
+                circles.append([*inside[inside.index(member) :], member])
+            elif member in teams and member not in depths and member not in path:
+                path[member] = iter(teams[member])
+    return circles, depths
+
+
+def _check_addresses(config: Config, root: Table, problems: Problems) -> None:
+    """Each address is one that its backend could serve."""
+    section = root.get("recipients")
+    for name, recipient in config.recipients.items():
+        person = section.get(name) if isinstance(section, Table) else None
+        if not isinstance(recipient, dict) or not isinstance(person, Table):
+            continue
+        for backend, to in recipient.items():
+            settings = config.backends.get(backend)
+            if settings and (refused := settings.refuses(to)):
+                problems.error(person.pairs[backend][1].place, refused)
+
+
+def _excused(recipients: Recipients, teams: Teams, root: Table) -> set[str]:
+    """The names of whom a problem is told already."""
+    section = root.get("recipients")
+    pairs = section.pairs if isinstance(section, Table) else {}
+    unread = {name for name, (_, node) in pairs.items() if isinstance(node, Table) and node.pairs}
+    absent = {member for members in teams.values() for member in members} - recipients.keys()
+    return {name for name in unread if not recipients.get(name)} | absent
+
+
+def _reached(recipients: Recipients, teams: Teams, excused: Iterable[str]) -> set[str]:
+    """The names behind which there is an address, with those that are excused."""
+    belongs_to = defaultdict(list)
+    for team, members in teams.items():
+        for member in members:
+            belongs_to[member].append(team)
+    ways = [name for name, recipient in recipients.items() if isinstance(recipient, dict) and recipient]
+    ways += excused
+    reached: set[str] = set()
+    while ways:
+        name = ways.pop()
+        if name not in reached:
+            reached.add(name)
+            ways += belongs_to[name]
+    return reached

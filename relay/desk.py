@@ -1,0 +1,111 @@
+"""The outbox desk: what the commands may ask of the running daemon, as verbs of the control socket."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from relay.clock import Clock
+from relay.control import Verb
+from relay.models import Alert, DeliveryState, Json
+from relay.outbox.store import Store
+from relay.reload import Prepared
+
+MOST_ROWS: Final = 1000
+SECOND_LIFE: Final = 86400.0  # seconds a retried delivery gets before it expires
+
+
+class Desk:
+    """Each verb takes a request object and returns plain data."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        status: Callable[[], Awaitable[Json]],
+        alert_of: Callable[[str], Alert | None],
+        notice: Callable[[str, float], None],
+        reload: Callable[[], Awaitable[Prepared]],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._status = status
+        self._alert_of = alert_of
+        self._notice = notice
+        self._reload = reload
+
+    def verbs(self) -> Mapping[str, Verb]:
+        """By the name used on the control socket."""
+        return {
+            "status": self._on_status,
+            "reload": self._on_reload,
+            "alerts": self._on_alerts,
+            "alert": self._on_alert,
+            "live": self._on_live,
+            "outbox": self._on_outbox,
+            "delivery": self._on_delivery,
+            "retry": self._on_retry,
+            "drop": self._on_drop,
+        }
+
+    async def _on_status(self, _: Json) -> Json:
+        return await self._status()
+
+    async def _on_reload(self, _: Json) -> Json:
+        prepared = await self._reload()
+        return {"taken": prepared.rules is not None, "problems": [str(each) for each in prepared.problems]}
+
+    async def _on_alerts(self, request: Json) -> Any:
+        rows = await self._store.alerts(states=request.get("states", ()), most=_most(request))
+        return [msgspec.to_builtins(row) for row in rows]
+
+    async def _on_alert(self, request: Json) -> Any:
+        number = int(request["id"])
+        row = await self._store.alert(number)
+        if row is None:
+            return None
+        return {
+            **msgspec.to_builtins(row),
+            "events": msgspec.to_builtins(await self._store.events_of(number)),
+            "deliveries": msgspec.to_builtins(await self._store.deliveries(alert=number)),
+        }
+
+    async def _on_live(self, request: Json) -> Any:
+        """Live alerts by fingerprint, for `relay explain`."""
+        found = {key: self._alert_of(key) for key in request["fingerprints"]}
+        return {key: msgspec.to_builtins(alert) for key, alert in found.items() if alert}
+
+    async def _on_outbox(self, request: Json) -> Any:
+        states = [DeliveryState(state) for state in request.get("states", ())]
+        return msgspec.to_builtins(await self._store.deliveries(states=states, most=_most(request)))
+
+    async def _on_delivery(self, request: Json) -> Any:
+        found = await self._store.delivery(int(request["id"]))
+        if found is None:
+            return None
+        delivery, attempts = found
+        return {"delivery": msgspec.to_builtins(delivery), "attempts": msgspec.to_builtins(attempts)}
+
+    async def _on_retry(self, request: Json) -> Json:
+        now = self._clock.now()
+        count = await self._store.retry(await self._chosen(request), now, now + SECOND_LIFE)
+        for backend, at in (await self._store.next_due()).items():
+            self._notice(backend, at)
+        return {"count": count}
+
+    async def _on_drop(self, request: Json) -> Json:
+        return {"count": await self._store.drop(await self._chosen(request), self._clock.now())}
+
+    async def _chosen(self, request: Json) -> list[int]:
+        """The ids of the request, or all dead ones."""
+        if request.get("all_dead"):
+            dead = await self._store.deliveries(states=[DeliveryState.DEAD], most=MOST_ROWS)
+            return [delivery.id for delivery in dead]
+        return [int(number) for number in request["ids"]]
+
+
+def _most(request: Json) -> int:
+    return max(1, min(int(request.get("most", 100)), MOST_ROWS))

@@ -1,0 +1,214 @@
+"""Due deliveries -> backends -> settled. Knows nothing of lines and rules.
+
+One lane per backend; outcomes of all lanes are settled together, so that a thousand of them cost a few
+transactions. The dispatcher outlives a reload: lanes whose settings are equal go on as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from relay.backends.base import Backend
+from relay.clock import Clock
+from relay.errors import RejectedError, StoreBusyError, StoreFullError
+from relay.lane import Lane
+from relay.models import Address, Delivery, Json
+from relay.outbox import retry
+from relay.outbox.store import Settlement, Store
+
+log = structlog.get_logger()
+
+RECOVER_EVERY: Final = 60.0  # seconds between looks for leases that ran out
+
+
+class Report(Protocol):
+    """Tells the operators of relay's own trouble, or that it is over."""
+
+    def __call__(self, kind: str, subject: str, text: str, *, avoid: str = "", cleared: bool = False) -> None:
+        """`subject` names what is in trouble; `avoid` a backend that can't carry the news."""
+        ...
+
+
+class Dispatcher:
+    """Owns the lanes."""
+
+    def __init__(self, store: Store, clock: Clock, report: Report) -> None:
+        self.store = store
+        self.clock = clock
+        self.report = report
+        self.lanes: dict[str, Lane] = {}
+        self._group: asyncio.TaskGroup | None = None  # the scope of the lanes, while `run` lasts
+        self._running: set[asyncio.Task[None]] = set()  # lanes, those that a reload removed included
+        self._leaving: set[Lane] = set()  # removed by a reload, finishing what is on its way
+        self._finished: list[tuple[Settlement, asyncio.Future[None]]] = []  # outcomes to settle together
+        self._finish = asyncio.Event()
+        self._orphaned = asyncio.Event()
+        self._stop = asyncio.Event()
+
+    # --- for the pipeline ---
+
+    @property
+    def down(self) -> Sequence[str]:
+        """Names of backends known to be down."""
+        return [name for name, lane in self.lanes.items() if lane.is_down]
+
+    def order(self, addresses: Sequence[Address], avoid: str = "") -> tuple[Address, ...]:
+        """Addresses in order of preference, those whose backend is down (or to avoid) last."""
+        bad = {*self.down, avoid}
+        return tuple(sorted(addresses, key=lambda address: address.backend in bad))
+
+    def seat(self, backend: str) -> bool:
+        """Take a seat, so that the delivery can be committed as already claimed."""
+        lane = self.lanes.get(backend)
+        return lane is not None and lane.seat()
+
+    def give_back(self, backend: str) -> None:
+        """Return a seat."""
+        self.lanes[backend].give_back()
+
+    def hand_over(self, deliveries: Iterable[Delivery]) -> None:
+        """Start deliveries that were committed as `sending`: no claim on the hot path."""
+        for delivery in deliveries:
+            self.lanes[delivery.address.backend].start(delivery)
+
+    def notice(self, backend: str, at: float) -> None:
+        """A pending delivery of that backend is due then."""
+        lane = self.lanes.get(backend)
+        if lane is not None:
+            lane.notice(at)
+        else:
+            self._orphaned.set()  # a reload removed the backend meanwhile
+
+    async def settle(self, settlement: Settlement) -> None:
+        """Make an outcome durable, together with all others that are waiting."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._finished.append((settlement, done))
+        self._finish.set()
+        await done
+
+    # --- life ---
+
+    async def apply(self, backends: Mapping[str, Backend]) -> None:
+        """Swap the set of backends: equal ones keep their lane, the others' lanes end or begin."""
+        sent: dict[str, list[float]] = {}
+        for name, at in await self.store.recent_attempts(self.clock.now() - 3600.0):
+            sent.setdefault(name, []).append(at - self.clock.now() + self.clock.monotonic())
+        for name in list(self.lanes):
+            if backends.get(name) is not self.lanes[name].backend:
+                self._retire(name)
+        for name, backend in backends.items():
+            if name not in self.lanes:
+                self.lanes[name] = Lane(name, backend, self, sent.get(name, ()))
+                self._begin(self.lanes[name])
+        await self._rehome()
+
+    async def run(self) -> None:
+        """Serve until `stop`; then finish what is on its way."""
+        async with asyncio.TaskGroup() as self._group:
+            settling = self._group.create_task(self._settle_forever())
+            recovering = self._group.create_task(self._recover_forever())
+            for lane in self.lanes.values():
+                self._begin(lane)
+            await self._stop.wait()
+            recovering.cancel()
+            if self._running:
+                await asyncio.wait(self._running)
+            settling.cancel()
+
+    async def stop(self, drain: float) -> None:
+        """Soft stop: claim no more, let attempts end. After `drain` seconds, hard: give the rest back."""
+        for lane in self.lanes.values():
+            lane.stop()
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=drain)
+            if late:
+                log.warning("drain_timed_out", seconds=drain, lanes=len(late))
+                for lane in (*self.lanes.values(), *self._leaving):
+                    lane.cancel()
+        self._stop.set()
+
+    @property
+    def turned_at(self) -> float:
+        """Monotonic time at which the lane that is longest without a turn had its last."""
+        return min((lane.turned_at for lane in self.lanes.values()), default=self.clock.monotonic())
+
+    def status(self) -> list[Json]:
+        """For `relay status`."""
+        return [lane.status() for lane in self.lanes.values()]
+
+    # --- inside ---
+
+    def _begin(self, lane: Lane) -> None:
+        if self._group is None:
+            return  # `run` begins it
+        task = self._group.create_task(lane.run(), name=f"lane {lane.name}")
+        self._running.add(task)
+
+        def end(task: asyncio.Task[None]) -> None:
+            self._running.discard(task)
+            self._leaving.discard(lane)
+
+        task.add_done_callback(end)
+
+    def _retire(self, name: str) -> None:
+        lane = self.lanes.pop(name)
+        lane.stop()
+        if self._group is not None:
+            self._leaving.add(lane)
+
+    async def _rehome(self) -> None:
+        """Deliveries of backends that rules.yaml no longer has go to their next address, or die visibly."""
+        for name in await self.store.next_due():
+            if name in self.lanes:
+                continue
+            error = RejectedError(f"backend {name} is no longer in rules.yaml")
+            now = self.clock.now()
+            while claimed := await self.store.claim(name, 500, float("inf"), now + 60):
+                moved = [_moved(delivery, error, now, self.down) for delivery in claimed]
+                await self.store.settle([Settlement(delivery=delivery) for delivery in moved])
+                for delivery in moved:
+                    self.notice(delivery.address.backend, delivery.next_at)
+                log.warning("deliveries_rehomed", backend=name, count=len(moved))
+
+    async def _settle_forever(self) -> None:
+        while True:
+            await self._finish.wait()
+            self._finish.clear()
+            batch, self._finished = self._finished, []
+            await self._settle_batch([settlement for settlement, _ in batch])
+            for _, done in batch:
+                if not done.done():
+                    done.set_result(None)
+
+    async def _settle_batch(self, settlements: list[Settlement]) -> None:
+        """Until it is durable: an outcome that isn't would be a second message after a restart."""
+        warned = False
+        while True:
+            try:
+                return await self.store.settle(settlements)
+            except (StoreFullError, StoreBusyError) as error:
+                if not warned:
+                    log.warning("settle_waits", count=len(settlements), error=str(error))
+                    warned = True
+                await self.clock.sleep(0.5)
+
+    async def _recover_forever(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RECOVER_EVERY):
+                    await self._orphaned.wait()
+                    self._orphaned.clear()
+            with contextlib.suppress(StoreFullError, StoreBusyError):
+                await self._rehome()
+                if await self.store.recover(self.clock.now(), all_leases=False):
+                    for name, at in (await self.store.next_due()).items():
+                        self.notice(name, at)
+
+
+def _moved(delivery: Delivery, error: RejectedError, now: float, down: Sequence[str]) -> Delivery:
+    return retry.settle(delivery, error, now, retry.Policy(), lambda: 0.5, down=down)

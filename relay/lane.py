@@ -1,0 +1,391 @@
+"""One backend's lane: its seats, its limits, its health. A slow or dead backend fills only its own lane.
+
+A seat is the right to have one delivery on its way; it is taken before the delivery is claimed and given
+back after its outcome is durable. So a kill can repeat at most as many messages as there are seats taken.
+Seats start at one and grow with success: a service that has just come back isn't met by a thundering
+herd, and a relay that is killed again and again repeats next to nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import structlog
+from msgspec import Struct, structs
+
+from relay.backends.base import Backend, Receipt
+from relay.clock import Clock
+from relay.errors import BackendDownError, BackendError, RateLimitedError, StoreError, TemporaryError
+from relay.models import Attempt, Delivery, DeliveryState, Json, Reason
+from relay.outbox import retry
+from relay.outbox.quota import Quota
+from relay.outbox.store import Settlement, Store
+from relay.values import format_duration, parse_rate
+
+log = structlog.get_logger()
+
+GROWTH: Final = 40  # accepted messages per additional seat
+FAILURES_UNTIL_DOWN: Final = 5  # temporary failures in a row
+PAUSE_FIRST: Final = 1.0  # seconds between probes of a backend that is down for a passing reason ...
+PAUSE_MOST: Final = 60.0  # ... doubling up to this
+PAUSE_OPERATOR: Final = 60.0  # and of one that needs an operator ...
+PAUSE_OPERATOR_MOST: Final = 600.0  # ... doubling up to this
+LATE: Final = 60.0  # a message says how late it is from here on
+REROUTE: Final = 200  # deliveries moved to their next address in one turn
+
+
+class Expired(Struct, frozen=True):
+    """The delivery's time was over before it could be tried."""
+
+
+Outcome = Receipt | BackendError | retry.Interrupted | Expired
+
+
+class Surroundings(Protocol):
+    """What a lane needs from the dispatcher."""
+
+    store: Store
+    clock: Clock
+
+    @property
+    def down(self) -> Sequence[str]:
+        """Names of backends known to be down."""
+        ...
+
+    async def settle(self, settlement: Settlement) -> None:
+        """Make an outcome durable."""
+        ...
+
+    def notice(self, backend: str, at: float) -> None:
+        """A pending delivery of that backend is due then."""
+        ...
+
+    def report(self, kind: str, subject: str, text: str, *, avoid: str = "", cleared: bool = False) -> None:
+        """Tell the operators."""
+        ...
+
+
+class Lane:
+    """Due deliveries of one backend -> attempts -> outcomes."""
+
+    def __init__(self, name: str, backend: Backend, around: Surroundings, sent: Sequence[float] = ()) -> None:
+        settings = backend.settings
+        self.name = name
+        self.backend = backend
+        self.policy = retry.Policy(attempts=settings.attempts)
+        self._around = around
+        self._most = settings.concurrency or backend.limits.concurrency
+        windows = tuple(parse_rate(text) for text in settings.rate) or backend.limits.windows
+        self._quota = Quota(windows)
+        self._quota.preload(sent)  # a restart doesn't reset the service's window
+        self._accepted = 0  # since start or since it was last down: sets the number of seats
+        self._taken = 0  # seats taken: reserved, on their way, or being settled
+        self._reserved: list[float] = []  # when each seat was taken whose delivery hasn't started yet
+        self._next_due: float | None = -math.inf  # wall time of the earliest pending one; None: none known
+        self._resume_at = 0.0  # monotonic time until which nothing is tried
+        self._pause = 0.0  # seconds of the current pause while down
+        self._failures = 0  # temporary failures in a row
+        self._down_since: float | None = None  # wall time
+        self._why = ""  # why it is down, in words
+        self._wake = asyncio.Event()
+        self._group: asyncio.TaskGroup | None = None  # the scope of attempts, while `run` lasts
+        self._attempts: set[asyncio.Task[None]] = set()  # those on their way
+        self._stopping = False
+        self.turned_at = around.clock.monotonic()
+
+    # --- for the pipeline: deliveries handed over in memory, already claimed ---
+
+    def seat(self) -> bool:
+        """Take a seat for a delivery about to be committed as `sending`; False: let it wait its turn."""
+        now = self._around.clock.monotonic()
+        backlog = self._next_due is not None and self._next_due <= self._around.clock.now()
+        closed = self._group is None or self._stopping
+        if backlog or closed or now < self._resume_at or self._taken >= self._seats:
+            return False
+        if self._quota.take(now) > 0:
+            return False
+        self._reserve(now)
+        return True
+
+    def give_back(self) -> None:
+        """Return a seat that `seat()` gave and that isn't needed."""
+        self._taken -= 1
+        self._quota.give_back(self._reserved.pop())
+        self._wake.set()
+
+    def start(self, delivery: Delivery) -> None:
+        """Attempt a delivery that holds a seat."""
+        assert self._group is not None, "a seat is only given while the lane runs"
+        self._reserved.pop()
+        task = self._group.create_task(self._deliver(delivery))
+        self._attempts.add(task)
+        task.add_done_callback(self._attempts.discard)
+
+    def notice(self, at: float) -> None:
+        """There is a pending delivery, due then (wall time)."""
+        if self._next_due is None or at < self._next_due:
+            self._next_due = at
+            self._wake.set()
+
+    # --- its own life ---
+
+    async def run(self) -> None:
+        """Turn until stopped; then wait for what is on its way."""
+        async with asyncio.TaskGroup() as self._group:
+            while not self._stopping:
+                self._wake.clear()
+                wait = await self.turn()
+                self.turned_at = self._around.clock.monotonic()
+                if wait > 0:
+                    await self._sleep(min(wait, 5.0))
+
+    async def turn(self) -> float:
+        """Claim and start what is due and has a seat; seconds until the next look is worth it."""
+        clock = self._around.clock
+        if self._next_due is None:
+            return math.inf
+        if self._next_due > clock.now():
+            return self._next_due - clock.now()
+        pause = self._resume_at - clock.monotonic()
+        if pause > 0:
+            return await self._reroute(pause)
+        free, wait = self._take_seats()
+        if not free:
+            return wait
+        claimed: list[Delivery] = []
+        try:
+            claimed = await self._claim(free)
+        finally:
+            for _ in range(free - len(claimed)):
+                self.give_back()
+        for delivery in claimed:
+            self.start(delivery)
+        if len(claimed) < free:
+            await self._look_ahead()
+        return 0.0
+
+    def stop(self) -> None:
+        """Claim no more."""
+        self._stopping = True
+        self._wake.set()
+
+    def cancel(self) -> None:
+        """Interrupt what is on its way: it goes back to pending, its attempt given back."""
+        for task in self._attempts:
+            task.cancel()
+
+    @property
+    def is_down(self) -> bool:
+        """Whether attempts are probes only."""
+        return self._down_since is not None
+
+    def status(self) -> Json:
+        """For `relay status`."""
+        pause = max(0.0, self._resume_at - self._around.clock.monotonic())
+        return {
+            "backend": self.name,
+            "type": self.backend.type,
+            "state": "down" if self.is_down else "paused" if pause else "up",
+            "why": self._why,
+            "down_since": self._down_since,
+            "resumes_in": round(pause, 1),
+            "in_flight": self._taken,
+            "accepted": self._accepted,
+        }
+
+    # --- inside ---
+
+    @property
+    def _seats(self) -> int:
+        return 1 if self.is_down else min(self._most, 1 + self._accepted // GROWTH)
+
+    def _take_seats(self) -> tuple[int, float]:
+        """As many seats as there are and the quota allows; else how long to wait for one."""
+        now = self._around.clock.monotonic()
+        taken = 0
+        wait = math.inf
+        while self._taken < self._seats:
+            wait = self._quota.take(now)
+            if wait > 0:
+                break
+            self._reserve(now)
+            taken += 1
+        return taken, wait
+
+    def _reserve(self, now: float) -> None:
+        self._taken += 1
+        self._reserved.append(now)
+
+    async def _claim(self, most: int) -> list[Delivery]:
+        now = self._around.clock.now()
+        lease = now + 2 * self.backend.settings.timeout + 60
+        try:
+            return await self._around.store.claim(self.name, most, now, lease)
+        except StoreError as error:
+            log.warning("claim_failed", backend=self.name, error=str(error))
+            await self._sleep(1.0)
+            return []
+
+    async def _look_ahead(self) -> None:
+        """Learn when the next one is due; one that is noticed meanwhile counts too."""
+        self._next_due = None
+        try:
+            due = (await self._around.store.next_due()).get(self.name)
+        except StoreError:
+            due = self._around.clock.now() + 1.0
+        if due is not None:
+            self.notice(due)
+
+    async def _reroute(self, pause: float) -> float:
+        """While paused: whoever can be reached another way needn't wait."""
+        if not self.is_down:
+            return pause
+        error = BackendDownError(self._why)
+        now = self._around.clock.now()
+        claimed = await self._claim(REROUTE)
+        for delivery in claimed:
+            moved = self._settled(delivery, error)
+            if moved.state is DeliveryState.PENDING and moved.address.backend == self.name:
+                moved = structs.replace(moved, next_at=now + pause)
+            await self._settle(moved, None)
+        if len(claimed) < REROUTE:
+            await self._look_ahead()
+        return 0.0
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        started = self._around.clock.now()
+        began = self._around.clock.monotonic()
+        try:
+            outcome = await self._attempt(delivery, started)
+        except asyncio.CancelledError:
+            outcome = retry.Interrupted()
+        seconds = self._around.clock.monotonic() - began
+        settled = self._settled(delivery, outcome)
+        attempt = _record(delivery, outcome, started, seconds)
+        self._log(delivery, settled, outcome, seconds)
+        await self._settle(settled, attempt)
+        self._taken -= 1
+        self._wake.set()
+        self._learn(outcome, began)
+
+    async def _attempt(self, delivery: Delivery, now: float) -> Outcome:
+        if now >= delivery.expires_at:
+            return Expired()
+        late = now - delivery.created_at
+        message = structs.replace(delivery.message, late=late if late >= LATE else 0.0)
+        limit = self.backend.settings.timeout
+        try:
+            async with asyncio.timeout(limit + 1.0):  # the backend's own deadline comes first: it knows more
+                return await self.backend.send(message, delivery.address.to)
+        except BackendError as error:
+            return error
+        except TimeoutError:
+            return TemporaryError(f"no complete answer within {limit:g} s", ambiguous=True)
+        except Exception as error:  # noqa: BLE001 - a fault in one backend's code must not stop the others
+            log.error("backend_failed_unexpectedly", backend=self.name, error=type(error).__name__)
+            return TemporaryError(f"unexpected {type(error).__name__} in the backend", limit=3)
+
+    def _settled(self, delivery: Delivery, outcome: Outcome) -> Delivery:
+        if isinstance(outcome, Expired):
+            return retry.expired(delivery)
+        now = self._around.clock.now()
+        return retry.settle(delivery, outcome, now, self.policy, random.random, down=self._around.down)
+
+    async def _settle(self, delivery: Delivery, attempt: Attempt | None) -> None:
+        await self._around.settle(Settlement(delivery=delivery, attempt=attempt))
+        if delivery.state is DeliveryState.PENDING:
+            self._around.notice(delivery.address.backend, delivery.next_at)
+
+    def _learn(self, outcome: Outcome, began: float) -> None:
+        """What this outcome says about the backend itself."""
+        if isinstance(outcome, Receipt):
+            self._failures = 0
+            self._accepted += 1
+            if self.is_down:
+                self._up()
+        elif isinstance(outcome, RateLimitedError):
+            pause = min(retry.PAUSE_MOST, max(retry.PAUSE_LEAST, outcome.retry_after))
+            self._resume_at = max(self._resume_at, self._around.clock.monotonic() + pause)
+        elif isinstance(outcome, BackendDownError):
+            self._fail(outcome, began, PAUSE_OPERATOR, PAUSE_OPERATOR_MOST)
+        elif isinstance(outcome, TemporaryError):
+            self._failures += 1
+            if self._failures >= FAILURES_UNTIL_DOWN or self.is_down:
+                self._fail(outcome, began, PAUSE_FIRST, PAUSE_MOST)
+
+    def _fail(self, error: BackendError, began: float, first: float, most: float) -> None:
+        if began < self._resume_at - self._pause:
+            return  # started before the pause did: says nothing new
+        now = self._around.clock.monotonic()
+        self._pause = min(most, max(first, self._pause * 2))
+        self._resume_at = now + self._pause
+        self._why = str(error)
+        if self._down_since is None:
+            self._down_since = self._around.clock.now()
+            self._accepted = 0
+            log.warning("backend_went_down", backend=self.name, error=self._why, code=error.code)
+            text = f"backend {self.name} is down: {self._why}; messages wait or take the next address"
+            self._around.report("backend", self.name, text, avoid=self.name)
+        self._wake.set()
+
+    def _up(self) -> None:
+        away = self._around.clock.now() - (self._down_since or 0.0)
+        self._down_since, self._pause, self._resume_at, self._why = None, 0.0, 0.0, ""
+        log.info("backend_came_back", backend=self.name, after_seconds=round(away, 1))
+        text = f"backend {self.name} accepts messages again after {format_duration(away)}"
+        self._around.report("backend", self.name, text, cleared=True)
+
+    def _log(self, before: Delivery, after: Delivery, outcome: Outcome, seconds: float) -> None:
+        fields: Json = {
+            "delivery": before.id,
+            "alert": before.alert,
+            "recipient": before.recipient,
+            "backend": self.name,
+            "reason": before.reason.value,
+            "ms": round(seconds * 1000, 1),
+        }
+        if isinstance(outcome, Receipt):
+            log.info("delivery_accepted", **fields, id=outcome.id)
+        elif after.state is DeliveryState.DEAD:
+            log.error("delivery_died", **fields, error=after.error)
+            if before.reason is not Reason.OPERATORS:
+                text = f"delivery {before.id} to {before.recipient} is dead: {after.error}"
+                self._around.report("delivery", before.recipient, text, avoid=self.name)
+        else:
+            log.warning("delivery_postponed", **fields, error=after.error, next=after.address.backend)
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+
+def _record(delivery: Delivery, outcome: Outcome, started: float, seconds: float) -> Attempt | None:
+    """The attempt as the store keeps it; None where nothing was tried."""
+    match outcome:
+        case Receipt():
+            word, code, detail = (
+                "delivered",
+                "",
+                " ".join(part for part in (outcome.id, outcome.note) if part),
+            )
+        case BackendError():
+            word, code, detail = outcome.outcome, outcome.code, outcome.detail or str(outcome)
+        case _:
+            return None
+    return Attempt(
+        delivery=delivery.id,
+        backend=delivery.address.backend,
+        to=delivery.address.to,
+        started_at=started,
+        seconds=seconds,
+        outcome=word,
+        code=code,
+        detail=detail,
+    )

@@ -1,0 +1,67 @@
+"""Logs: structlog, JSON lines under systemd or a pipe, pretty on a terminal; secrets masked last of all."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable, MutableMapping
+from typing import Any, Final, TextIO
+
+import msgspec
+import structlog
+
+MASK: Final = "***"
+_secrets: set[str] = set()  # texts that no log line may hold; a second guard behind `Secret`
+
+
+def guard(secrets: Iterable[str]) -> None:
+    """Never let these texts into a log line, whatever code logs them."""
+    _secrets.update(text for text in secrets if len(text) >= 4)
+
+
+def mask(text: str) -> str:
+    """`text` with every guarded secret replaced."""
+    for secret in _secrets:
+        if secret in text:
+            text = text.replace(secret, MASK)
+    return text
+
+
+def _mask_values(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if _secrets:
+        for key, value in fields.items():
+            if isinstance(value, str):
+                fields[key] = mask(value)
+    return fields
+
+
+def _json(fields: MutableMapping[str, Any], **_: Any) -> str:
+    return msgspec.json.encode(fields, enc_hook=str).decode("utf-8", "replace")
+
+
+def configure(*, level: str = "info", stream: TextIO | None = None) -> None:
+    """Set up structlog once, for the process."""
+    stream = stream or sys.stderr
+    pretty = stream.isatty()
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        _mask_values,
+    ]
+    if pretty:
+        processors += [
+            structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+            structlog.dev.ConsoleRenderer(colors=True, pad_event_to=28),
+        ]
+    else:
+        processors += [
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(serializer=_json),
+        ]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,376 @@
+"""Events -> committed deliveries: one function from batch to transaction, read top to bottom.
+
+The pipeline takes what is there, folds events of the same problem, decides once per problem, and writes
+events, alerts, deliveries and positions in one transaction. Only then may a tail forget a line and a
+socket answer its writer. If the store can't take it now, the very same transaction is tried again: the
+sources wait meanwhile, nothing is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol
+
+import structlog
+from msgspec import Struct, field, structs
+
+from relay.book import Book, RecentIds
+from relay.clock import Clock
+from relay.config.schema import Config, Rule
+from relay.errors import StoreBusyError, StoreFullError
+from relay.models import (
+    Address,
+    Alert,
+    Batch,
+    Delivery,
+    DeliveryState,
+    Event,
+    Json,
+    Position,
+    Reason,
+)
+from relay.outbox.store import Commit, Store, StoredEvent
+from relay.routing.decide import Decision, Told, decide, due, fold
+from relay.routing.fingerprint import Fingerprint, fingerprint
+from relay.routing.recipients import addresses
+from relay.routing.render import message
+from relay.routing.ruleset import Ruleset
+from relay.sources.intake import Intake
+
+log = structlog.get_logger()
+
+MOST_EVENTS: Final = 1000  # per transaction
+MOST_DUE: Final = 500  # alerts whose time has come, per transaction
+MOST_LIVE: Final = 50_000  # live alerts in memory; beyond, the quietest are closed
+POSITIONS_EVERY: Final = 1.0  # seconds that positions which caused nothing may wait
+TURN: Final = 5.0  # seconds at most between two turns, so that the watchdog sees them
+GRACE: Final = (
+    10.0  # seconds after start in which nothing is resolved: what was written meanwhile is read first
+)
+CLOCK_SET: Final = 2.0  # seconds by which the wall clock may stray from the monotonic one between two turns
+LEASE: Final = 120.0  # seconds a handed-over delivery stays claimed
+RELAY: Final = "relay"  # source and first module name of relay's own events
+
+
+class Outlets(Protocol):
+    """What the pipeline needs from the dispatcher."""
+
+    def order(self, addresses: Sequence[Address], avoid: str = "") -> tuple[Address, ...]:
+        """Addresses by preference, backends that are down or to avoid last."""
+        ...
+
+    def seat(self, backend: str) -> bool:
+        """Take a seat, so that a delivery can be committed as already claimed."""
+        ...
+
+    def give_back(self, backend: str) -> None:
+        """Return a seat."""
+        ...
+
+    def hand_over(self, deliveries: Sequence[Delivery]) -> None:
+        """Start deliveries that were committed with a seat."""
+        ...
+
+    def notice(self, backend: str, at: float) -> None:
+        """A pending delivery of that backend is due then."""
+        ...
+
+
+class Rules(Struct, frozen=True):
+    """What a reload swaps, in one assignment."""
+
+    config: Config
+    ruleset: Ruleset
+    by_name: dict[str, Rule]
+    own: Rule  # takes relay's own events, whatever the rules say: they can't loop
+
+    @classmethod
+    def of(cls, config: Config, ruleset: Ruleset) -> Rules:
+        """The rules of one configuration, with relay's own beside them."""
+        own = Rule(
+            name="relay itself",
+            to=config.operators,
+            fingerprint=("module", "subject"),
+            repeat=(3600.0, 6 * 3600.0, 86400.0),
+            resolve_after=7 * 86400.0,
+        )
+        return cls(config, ruleset, {rule.name: rule for rule in (*config.rules, own)}, own)
+
+
+class Problem(Struct):
+    """Events of one problem within one batch: counted before anything is decided."""
+
+    rule: Rule
+    fingerprint: Fingerprint
+    events: list[Event] = field(default_factory=list)
+    alert: int = 0  # the alert's id, once decided
+    reason: str = ""
+
+
+class Pipeline:
+    """The first half of relay."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        store: Store,
+        clock: Clock,
+        rules: Rules,
+        outlets: Outlets,
+        ids: RecentIds,
+        *,
+        stuck: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self.rules = rules  # assigned by a reload; read once per batch
+        self.book = Book(self._due)
+        self.turned_at = clock.monotonic()
+        self.counts: Counter[str] = Counter()  # events by what became of them, for `relay status`
+        self.stuck = ""  # why the store takes nothing now; empty: it does
+        self._intake = intake
+        self._store = store
+        self._clock = clock
+        self._outlets = outlets
+        self.ids = ids
+        self._tell_stuck = stuck  # called once when the store begins to refuse
+        self._positions: dict[tuple[str, int, int], Position] = {}  # that caused nothing yet
+        self._positions_at = clock.monotonic()  # when the latest positions were written
+        self._offset = clock.now() - clock.monotonic()  # changes when the clock is set
+        self._timers_from = clock.monotonic() + GRACE
+        self._serial = time.time_ns()  # tells apart events that nothing else does
+
+    async def run(self) -> None:
+        """Until the intake is closed and drained."""
+        while batches := await self._next():
+            await self.run_once(batches)
+        await self.run_once([])
+
+    async def run_once(self, batches: Sequence[Batch]) -> int:
+        """One transaction; the number of events in it."""
+        now = self._clock.now()
+        rules = self.rules
+        problems, rows = self._sort(batches, rules)
+        commit = Commit()
+        changed: dict[str, Alert] = {}
+        for problem in problems.values():
+            self._decide(rules, problem, now, commit, changed)
+        await self._decide_due(rules, now, commit, changed)
+        for event, owner in rows:
+            alert, reason = (owner.alert, owner.reason) if owner else (0, Reason.NO_RULE.value)
+            commit.events.append(StoredEvent(event, alert, reason, now))
+        commit.alerts.extend(changed.values())
+        self._take_positions(batches, commit)
+        if commit.events or commit.alerts or commit.positions:
+            await self._write(commit)
+        for latest in changed.values():
+            self.book.put(latest)
+        self._hand_over(commit.deliveries)
+        for batch in batches:
+            if batch.done is not None:
+                batch.done(None)
+        self.turned_at = self._clock.monotonic()
+        return len(rows)
+
+    def waiting_positions(self) -> Sequence[Position]:
+        """Positions handed over that aren't in the store yet."""
+        return list(self._positions.values())
+
+    def status(self) -> Json:
+        """For `relay status`."""
+        return {
+            "events": dict(self.counts),
+            "live_alerts": len(self.book),
+            "waiting": len(self._intake),
+            "store": self.stuck or "ok",
+        }
+
+    # --- the steps of a turn, in order ---
+
+    async def _next(self) -> list[Batch]:
+        """What is there; or an empty batch where only time has passed. [] at the end."""
+        self._heed_clock()
+        wait = TURN
+        if self._positions:
+            wait = max(0.0, self._positions_at + POSITIONS_EVERY - self._clock.monotonic())
+        upcoming = self.book.next_due()
+        if upcoming is not None:
+            wait = min(wait, max(0.0, upcoming - self._clock.now()))
+        try:
+            async with asyncio.timeout(wait):
+                return await self._intake.get(MOST_EVENTS)
+        except TimeoutError:
+            return [Batch(events=[])]
+
+    def _sort(
+        self, batches: Sequence[Batch], rules: Rules
+    ) -> tuple[dict[str, Problem], list[tuple[Event, Problem | None]]]:
+        """Events by problem; beside it the events to store, each with its (first) problem."""
+        problems: dict[str, Problem] = {}
+        rows: list[tuple[Event, Problem | None]] = []
+        for batch in batches:
+            for event in batch.events:
+                if event.id and not self.ids.add(event.program, event.id):
+                    self.counts["repeated_ids"] += 1
+                    continue
+                owner: Problem | None = None
+                for rule in (rules.own,) if event.source == RELAY else rules.ruleset.route(event):
+                    self._serial += 1
+                    key = fingerprint(event, rule, serial=str(self._serial))
+                    problem = problems.get(key.key)
+                    if problem is None:
+                        problem = problems[key.key] = Problem(rule, key)
+                    problem.events.append(event)
+                    owner = owner or problem
+                self.counts["matched" if owner else "unmatched"] += 1
+                if owner or event.program:  # what a writer was told is stored, is stored
+                    rows.append((event, owner))
+        return problems, rows
+
+    def _decide(
+        self, rules: Rules, problem: Problem, now: float, commit: Commit, changed: dict[str, Alert]
+    ) -> None:
+        """What one problem's events lead to: the alert as it is now, and what is owed to whom."""
+        event, rule, key = problem.events[0], problem.rule, problem.fingerprint
+        before = self.book.get(key.key)
+        reached = addresses(rules.config, rule.to, now)
+        if event.source == RELAY and "cleared" in event.labels:
+            if before is None:
+                return
+            over = structs.replace(rule, resolve_after=0.0)
+            decision = decide(over, before, None, reached, now)
+        else:
+            new_id = before.id if before else self._store.next_ids(1)
+            occurrence = fold(problem.events)
+            decision = decide(rule, before, occurrence, reached, now, new_id=new_id, fingerprint=key)
+        problem.alert, problem.reason = decision.alert.id, decision.reason.value
+        if before is None:
+            commit.samples[decision.alert.id] = event
+        self._owe(rules, decision, before, event, now, commit)
+        changed[key.key] = decision.alert
+
+    async def _decide_due(self, rules: Rules, now: float, commit: Commit, changed: dict[str, Alert]) -> None:
+        """Alerts whose time has come without an event: reminders, resolutions, closing lines."""
+        if self._clock.monotonic() < self._timers_from:
+            return
+        ready = self.book.pop_due(now, MOST_DUE)
+        surplus = len(self.book) - MOST_LIVE
+        if surplus > 0:
+            # As if they had been quiet for long: they end now, with their closing lines.
+            ready += [structs.replace(alert, touched_at=0.0) for alert in self.book.quietest(surplus)]
+        for alert in ready:
+            if alert.fingerprint in changed:
+                continue
+            rule = rules.by_name.get(alert.rule)
+            reached = addresses(rules.config, rule.to, now) if rule else []
+            decision = decide(rule, alert, None, reached, now)
+            row = await self._store.alert(alert.id) if decision.told else None
+            self._owe(rules, decision, alert, row.sample if row else None, now, commit)
+            changed[alert.fingerprint] = decision.alert
+
+    def _owe(
+        self,
+        rules: Rules,
+        decision: Decision,
+        before: Alert | None,
+        sample: Event | None,
+        now: float,
+        commit: Commit,
+    ) -> None:
+        """Deliveries of one decision."""
+        if decision.reason is Reason.WINDOW or decision.reason is Reason.QUIET:
+            return
+        commit.traces[decision.alert.id] = decision.trace
+        for told in decision.told:
+            commit.deliveries.append(self._delivery(rules, told, decision, before, sample, now))
+
+    def _delivery(
+        self,
+        rules: Rules,
+        told: Told,
+        decision: Decision,
+        before: Alert | None,
+        sample: Event | None,
+        now: float,
+    ) -> Delivery:
+        number = self._store.next_ids(1)
+        own = sample is not None and sample.source == RELAY
+        avoid = sample.labels.get("avoid", "") if sample is not None and own else ""
+        first, *others = self._outlets.order(told.addresses, avoid)
+        expire = max(rules.config.backends[each.backend].expire for each in told.addresses)
+        seated = self._outlets.seat(first.backend)
+        return Delivery(
+            id=number,
+            alert=decision.alert.id,
+            recipient=told.recipient,
+            reason=Reason.OPERATORS if own else told.reason,
+            address=first,
+            fallbacks=tuple(others),
+            message=message(decision, before, sample, key=f"{self._store.id}-{number}"),
+            state=DeliveryState.SENDING if seated else DeliveryState.PENDING,
+            created_at=now,
+            next_at=now,
+            expires_at=now + expire,
+            lease_until=now + LEASE if seated else 0.0,
+        )
+
+    def _take_positions(self, batches: Sequence[Batch], commit: Commit) -> None:
+        """Positions go with what they caused; those that caused nothing may wait for company."""
+        for batch in batches:
+            for position in batch.positions:
+                self._positions[position.source, position.dev, position.inode] = position
+        waited = self._clock.monotonic() - self._positions_at
+        if self._positions and (
+            commit.events or commit.alerts or waited >= POSITIONS_EVERY or self._intake.closed
+        ):
+            commit.positions = list(self._positions.values())
+            self._positions = {}
+            self._positions_at = self._clock.monotonic()
+
+    async def _write(self, commit: Commit) -> None:
+        """Until it is in the store; seats aren't kept waiting for a full disk."""
+        wait = 0.1
+        while True:
+            try:
+                await self._store.commit(commit)
+            except (StoreFullError, StoreBusyError) as error:
+                if not self.stuck:
+                    self.stuck = str(error)
+                    log.warning("store_takes_nothing", error=self.stuck, events=len(commit.events))
+                    self._unseat(commit)
+                    await self._tell_stuck(self.stuck)
+                self.turned_at = self._clock.monotonic()
+                await self._clock.sleep(wait)
+                wait = min(1.0, wait * 2)
+            else:
+                if self.stuck:
+                    log.info("store_works_again", was=self.stuck)
+                    self.stuck = ""
+                return
+
+    def _unseat(self, commit: Commit) -> None:
+        waiting = []
+        for delivery in commit.deliveries:
+            if delivery.state is DeliveryState.SENDING:
+                self._outlets.give_back(delivery.address.backend)
+                delivery = structs.replace(delivery, state=DeliveryState.PENDING, lease_until=0.0)  # noqa: PLW2901
+            waiting.append(delivery)
+        commit.deliveries = waiting
+
+    def _hand_over(self, deliveries: Sequence[Delivery]) -> None:
+        self._outlets.hand_over([each for each in deliveries if each.state is DeliveryState.SENDING])
+        for delivery in deliveries:
+            if delivery.state is DeliveryState.PENDING:
+                self._outlets.notice(delivery.address.backend, delivery.next_at)
+
+    def _due(self, alert: Alert) -> float | None:
+        return due(alert, self.rules.by_name.get(alert.rule), self._clock.now())
+
+    def _heed_clock(self) -> None:
+        """A clock that was set makes due times wrong: ask anew."""
+        offset = self._clock.now() - self._clock.monotonic()
+        if abs(offset - self._offset) > CLOCK_SET:
+            log.warning("clock_was_set", seconds=round(offset - self._offset, 1))
+            self.book.reschedule()
+        self._offset = offset

@@ -1,0 +1,96 @@
+"""rules.yaml -> everything a running relay is made of, with all that can fail done first.
+
+`prepare` touches nothing live: it reads, checks, resolves secrets, compiles, and proves the examples.
+Whoever calls it swaps the result in afterwards, with nothing left that could fail.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from relay.backends.registry import find, names
+from relay.config.load import load
+from relay.config.problems import Problem
+from relay.config.schema import Config, TailSource
+from relay.models import Event
+from relay.pipeline import Rules
+from relay.routing import proof
+from relay.routing.ruleset import Ruleset
+from relay.sources.parse import guess
+
+SETTLED: Final = 0.5  # seconds a file must have been still: editors truncate first and write later
+
+
+class Prepared(Struct):
+    """A configuration ready to swap in (`rules` is None where there are errors), and all problems found."""
+
+    rules: Rules | None
+    problems: list[Problem]
+
+
+def prepare(path: str, *, lenient_secrets: bool = False) -> Prepared:
+    """Read and check `path`; never raises for what the user wrote."""
+    types = {name: registered for name in names() if (registered := find(name))}
+    loaded = load(path, backend_types=types, environ=os.environ, lenient_secrets=lenient_secrets)
+    config, problems = loaded.config, list(loaded.problems)
+    if config is None:
+        return Prepared(None, problems)
+    problems += proof.problems(config, parser(config))
+    problems.sort()
+    if any(problem.severity == "error" for problem in problems):
+        return Prepared(None, problems)
+    return Prepared(Rules.of(config, Ruleset(config)), problems)
+
+
+def parser(config: Config) -> Callable[[str], Event]:
+    """What event a pasted line would be, by the formats of the configured sources."""
+    tails = [(name, source) for name, source in config.sources.items() if isinstance(source, TailSource)]
+
+    def parse(line: str) -> Event:
+        return guess(line, "example", tails, time.time())
+
+    return parse
+
+
+class Edits:
+    """Notices that rules.yaml changed, by its files' times and sizes, once they have been still."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._taken = self._look()  # what was last loaded or refused
+        self._seen = self._taken  # what the previous look saw
+
+    def changed(self) -> bool:
+        """Whether there is an edit to take: it is new, and stood still since the last look."""
+        look = self._look()
+        still, self._seen = look == self._seen, look
+        if not still or look == self._taken:
+            return False
+        self._taken = look
+        return True
+
+    def taken(self) -> None:
+        """What is there now has been loaded."""
+        self._taken = self._seen = self._look()
+
+    def _look(self) -> tuple[tuple[str, int, int, int], ...]:
+        return tuple(_signature(file) for file in self._files())
+
+    def _files(self) -> Iterable[Path]:
+        if self._path.is_dir():
+            return sorted(self._path.glob("*.yaml"))
+        return (self._path,)
+
+
+def _signature(file: Path) -> tuple[str, int, int, int]:
+    try:
+        stat = file.stat()
+    except OSError:
+        return (str(file), 0, 0, 0)
+    return (str(file), stat.st_mtime_ns, stat.st_size, stat.st_ino)

@@ -1,0 +1,258 @@
+"""The heart: given an alert, what happened to it and the time, who is told what, and why.
+
+An alert's life. The first event of a problem is told at once and opens a window of `repeat[0]`. Events
+within the window are counted. When the window is over, the events counted since are told as a reminder
+and the next window (`repeat[1]`, ...; the last one repeats) opens; if there were none, the next event is
+told at once. Quiet for `resolve_after`: resolved, told once. Without `resolve_after`: closed after a day or
+more, told only if events are still to be accounted for. So each event is counted in exactly one message.
+
+All of it is a pure function of the alert, the rule and `now`, so a restart changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.config.schema import Rule
+from relay.models import Address, Alert, AlertState, Event, Json, Level, Reason
+from relay.routing.fingerprint import Fingerprint
+from relay.routing.recipients import Reached
+from relay.values import format_duration
+
+CLOSE_AFTER: Final = 24 * 3600.0  # without `resolve_after`: quiet for this long at least
+ORPHAN_AFTER: Final = 3600.0  # the rule is gone: nothing can come any more, closed when quiet this long
+MOST_HOSTS: Final = 8  # values of the label `host` that an alert remembers
+
+
+class Occurrence(Struct, frozen=True, gc=False):
+    """One or more events of one fingerprint that came together."""
+
+    event: Event  # the sample: the first of them
+    count: int
+    first: float  # event times
+    last: float
+    hosts: tuple[str, ...]
+    level: Level  # the worst
+
+
+class Told(Struct, frozen=True, gc=False):
+    """One recipient who is to be told, and by which addresses, in order."""
+
+    recipient: str
+    addresses: tuple[Address, ...]
+    reason: Reason
+
+
+class Decision(Struct, frozen=True):
+    """What comes of it."""
+
+    reason: Reason
+    alert: Alert  # the new state; the very object given if nothing changed
+    told: tuple[Told, ...]
+    trace: Json  # rule, reason, why, who is told, when time alone would act next
+
+
+def fold(events: Sequence[Event]) -> Occurrence:
+    """The events (at least one) of one fingerprint as one occurrence."""
+    first = events[0]
+    if len(events) == 1:
+        host = first.labels.get("host")
+        return Occurrence(first, 1, first.time, first.time, (host,) if host else (), first.level)
+    times = [event.time for event in events]
+    hosts = dict.fromkeys(event.labels["host"] for event in events if event.labels.get("host"))
+    worst = max(event.level for event in events)
+    return Occurrence(first, len(events), min(times), max(times), tuple(hosts)[:MOST_HOSTS], worst)
+
+
+def decide(
+    rule: Rule | None,
+    alert: Alert | None,
+    occurrence: Occurrence | None,
+    reached: Sequence[Reached],
+    now: float,
+    *,
+    new_id: int = 0,
+    fingerprint: Fingerprint | None = None,
+) -> Decision:
+    """What to do about an occurrence of the alert, or (`occurrence` None) about time having passed.
+
+    A new alert (none live) takes `new_id` and `fingerprint`. `rule` None: it has gone since; only for
+    time passing. Let time pass before counting new events: an alert that is due to be resolved then is.
+    """
+    if occurrence is None:
+        assert alert is not None, "without an alert nothing can come of time passing"
+        return _time_passed(rule, _clamped(alert, now), reached, now)
+    assert rule is not None, "an event comes by a rule"
+    if alert is None or alert.state is AlertState.RESOLVED:
+        assert fingerprint is not None, "a new alert needs a fingerprint"
+        return _first(rule, _new(rule, occurrence, now, new_id, fingerprint), reached, now)
+    return _again(rule, _clamped(alert, now), occurrence, reached, now)
+
+
+def due(alert: Alert, rule: Rule | None, now: float = float("inf")) -> float | None:
+    """When time alone makes something happen to the alert; None: never.
+
+    With `now`, times that a clock set back has left in the future count as now.
+    """
+    if alert.state is AlertState.RESOLVED:
+        return None
+    end = min(alert.touched_at, now) + _patience(rule)
+    if rule is None or not _owes_reminder(rule, alert):
+        return end
+    return min(end, _window_end(rule, alert, now))
+
+
+def _first(rule: Rule, alert: Alert, reached: Sequence[Reached], now: float) -> Decision:
+    if not rule.to:
+        return _quiet(Reason.DROPPED, rule, alert, "the rule has no recipients (to: [])", now)
+    why = "a new problem" if reached else "a new problem, but none of the rule's recipients has an address"
+    return _tell(Reason.FIRST, rule, _notified(alert, now), reached, why, now)
+
+
+def _new(rule: Rule, occurrence: Occurrence, now: float, id_: int, fingerprint: Fingerprint) -> Alert:
+    return Alert(
+        id=id_,
+        fingerprint=fingerprint.key,
+        rule=rule.name,
+        module=occurrence.event.module,
+        level=occurrence.level,
+        title=fingerprint.title,
+        state=AlertState.RESOLVED if rule.fingerprint == "event" else AlertState.FIRING,
+        first_seen=occurrence.first,
+        last_seen=occurrence.last,
+        count=occurrence.count,
+        notified_count=0,
+        notified_at=0.0,
+        reminders=0,
+        touched_at=now,
+        hosts=occurrence.hosts[:MOST_HOSTS],
+    )
+
+
+def _again(
+    rule: Rule, alert: Alert, occurrence: Occurrence, reached: Sequence[Reached], now: float
+) -> Decision:
+    counted = _counted(alert, occurrence, now)
+    if not rule.to:
+        return _quiet(Reason.DROPPED, rule, counted, "the rule has no recipients (to: [])", now)
+    if alert.state is AlertState.ACKED:
+        return _quiet(Reason.WINDOW, rule, counted, "acknowledged: counted, no reminders", now)
+    if alert.level < Level.CRITICAL <= counted.level:
+        return _remind(rule, counted, reached, f"it became critical, it was {alert.level.word}", now)
+    if now < _window_end(rule, alert, now):
+        return _quiet(Reason.WINDOW, rule, counted, "within the window of the last message: counted", now)
+    return _remind(rule, counted, reached, "it goes on, and the window is over", now)
+
+
+def _time_passed(rule: Rule | None, alert: Alert, reached: Sequence[Reached], now: float) -> Decision:
+    if alert.state is AlertState.RESOLVED:
+        return _quiet(Reason.QUIET, rule, alert, "it is over", now)
+    if now >= alert.touched_at + _patience(rule):
+        return _end(rule, alert, reached, now)
+    if rule is not None and _owes_reminder(rule, alert) and now >= _window_end(rule, alert, now):
+        return _remind(rule, alert, reached, "it went on, and the window is over", now)
+    return _quiet(Reason.QUIET, rule, alert, "nothing is owed yet", now)
+
+
+def _end(rule: Rule | None, alert: Alert, reached: Sequence[Reached], now: float) -> Decision:
+    over = replace(alert, state=AlertState.RESOLVED)
+    quiet = f"quiet for {format_duration(now - alert.touched_at)}"
+    if rule is None:
+        return _quiet(Reason.CLOSED, rule, over, f"{quiet}, and its rule is gone", now)
+    resolves = rule.resolve_after is not None
+    reason = Reason.RESOLVED if resolves else Reason.CLOSED
+    if not alert.notified_at or not rule.to:
+        return _quiet(reason, rule, over, f"{quiet}; nobody was told of it", now)
+    if resolves:
+        return _tell(reason, rule, _notified(over, now), reached, quiet, now)
+    if alert.count == alert.notified_count:
+        return _quiet(reason, rule, over, f"{quiet}, and every event has been told", now)
+    return _tell(reason, rule, _notified(over, now), reached, f"{quiet}; its last events are told", now)
+
+
+def _remind(rule: Rule, alert: Alert, reached: Sequence[Reached], why: str, now: float) -> Decision:
+    """A first message is still owed where the rule had no recipients until a reload gave it some."""
+    if not alert.notified_at:
+        return _tell(Reason.FIRST, rule, _notified(alert, now), reached, why, now)
+    reminded = replace(_notified(alert, now), reminders=alert.reminders + 1)
+    return _tell(Reason.REMINDER, rule, reminded, reached, why, now)
+
+
+def _tell(
+    reason: Reason, rule: Rule, alert: Alert, reached: Sequence[Reached], why: str, now: float
+) -> Decision:
+    told = tuple(Told(each.recipient, each.addresses, reason) for each in reached)
+    return Decision(reason, alert, told, _trace(reason, rule, alert, told, why, now))
+
+
+def _quiet(reason: Reason, rule: Rule | None, alert: Alert, why: str, now: float) -> Decision:
+    return Decision(reason, alert, (), _trace(reason, rule, alert, (), why, now))
+
+
+def _trace(
+    reason: Reason, rule: Rule | None, alert: Alert, told: tuple[Told, ...], why: str, now: float
+) -> Json:
+    return {
+        "at": now,
+        "rule": alert.rule,
+        "reason": reason.value,
+        "why": why,
+        "to": list(rule.to) if rule is not None else [],
+        "told": {each.recipient: [f"{a.backend}:{a.to}" for a in each.addresses] for each in told},
+        "count": alert.count,
+        "next": due(alert, rule),
+    }
+
+
+def _counted(alert: Alert, occurrence: Occurrence, now: float) -> Alert:
+    hosts = alert.hosts
+    if len(hosts) < MOST_HOSTS and occurrence.hosts:
+        hosts = tuple(dict.fromkeys(hosts + occurrence.hosts))[:MOST_HOSTS]
+    return replace(
+        alert,
+        level=max(alert.level, occurrence.level),
+        first_seen=min(alert.first_seen, occurrence.first),
+        last_seen=max(alert.last_seen, occurrence.last),
+        count=alert.count + occurrence.count,
+        touched_at=now,
+        hosts=hosts,
+    )
+
+
+def _notified(alert: Alert, now: float) -> Alert:
+    return replace(alert, notified_count=alert.count, notified_at=now)
+
+
+def _clamped(alert: Alert, now: float) -> Alert:
+    """The clock was set back: what it says happened in the future happened now, or silence would grow."""
+    if alert.notified_at <= now and alert.touched_at <= now:
+        return alert
+    return replace(alert, notified_at=min(alert.notified_at, now), touched_at=min(alert.touched_at, now))
+
+
+def _owes_reminder(rule: Rule, alert: Alert) -> bool:
+    return alert.state is AlertState.FIRING and alert.count > alert.notified_count and bool(rule.to)
+
+
+def _window(rule: Rule, alert: Alert) -> float:
+    """Seconds in which nothing more is told; without `repeat` there are no reminders."""
+    if not rule.repeat:
+        return float("inf")
+    return rule.repeat[min(alert.reminders, len(rule.repeat) - 1)]
+
+
+def _window_end(rule: Rule, alert: Alert, now: float) -> float:
+    return min(alert.notified_at, now) + _window(rule, alert)
+
+
+def _patience(rule: Rule | None) -> float:
+    """Seconds of quiet after which the alert is over."""
+    if rule is None:
+        return ORPHAN_AFTER
+    if rule.resolve_after is not None:
+        return rule.resolve_after
+    return max(CLOSE_AFTER, 2 * max(rule.repeat[-1:], default=0.0))

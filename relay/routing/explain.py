@@ -1,0 +1,85 @@
+"""Why an event did or didn't reach anyone: the daemon's own functions, asked about one event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct, to_builtins
+
+from relay.config.schema import Config, Rule
+from relay.models import Address, Alert, Event, Json, Reason
+from relay.routing.decide import Decision, decide, fold
+from relay.routing.fingerprint import Fingerprint, fingerprint
+from relay.routing.recipients import Reached, addresses
+from relay.routing.ruleset import Ruleset, Step
+
+LiveAlert = Callable[[str], Alert | None]  # the alert with that fingerprint, if one is live
+
+
+class Route(Struct, frozen=True):
+    """What one rule that takes the event would make of it."""
+
+    rule: str
+    fingerprint: Fingerprint
+    reached: tuple[Reached, ...]  # the people behind the rule's `to`, whether or not they are told now
+    decision: Decision
+
+
+class Explanation(Struct, frozen=True):
+    """Everything that decides the fate of one event."""
+
+    event: Event
+    at: float
+    steps: tuple[Step, ...]  # each rule, and why it takes the event or doesn't
+    routes: tuple[Route, ...]  # empty: no rule takes it
+
+    @property
+    def reason(self) -> Reason:
+        """The outcome in one word: the first rule's."""
+        return self.routes[0].decision.reason if self.routes else Reason.NO_RULE
+
+    def json(self) -> Json:
+        """For `relay explain --json` and the control socket: plain values only."""
+        return {
+            "event": {**to_builtins(self.event), "level": self.event.level.word},
+            "at": self.at,
+            "reason": self.reason.value,
+            "steps": [to_builtins(step) for step in self.steps],
+            "routes": [_route_json(route) for route in self.routes],
+        }
+
+
+def explain(ruleset: Ruleset, config: Config, event: Event, live: LiveAlert, now: float) -> Explanation:
+    """What relay would do with `event` at `now`; nothing is changed."""
+    return Explanation(
+        event,
+        now,
+        tuple(ruleset.trace(event)),
+        tuple(_route(rule, config, event, live, now) for rule in ruleset.route(event)),
+    )
+
+
+def _route(rule: Rule, config: Config, event: Event, live: LiveAlert, now: float) -> Route:
+    problem = fingerprint(event, rule)
+    reached = addresses(config, rule.to, now)
+    decision = decide(rule, live(problem.key), fold([event]), reached, now, fingerprint=problem)
+    return Route(rule.name, problem, tuple(reached), decision)
+
+
+def _route_json(route: Route) -> Json:
+    decision = route.decision
+    return {
+        "rule": route.rule,
+        "fingerprint": route.fingerprint.key,
+        "title": route.fingerprint.title,
+        "reason": decision.reason.value,
+        "why": decision.trace["why"],
+        "next": decision.trace["next"],
+        "count": decision.alert.count,
+        "told": [_person(told.recipient, told.addresses) for told in decision.told],
+        "recipients": [_person(reached.recipient, reached.addresses) for reached in route.reached],
+    }
+
+
+def _person(recipient: str, ways: tuple[Address, ...]) -> Json:
+    return {"recipient": recipient, "addresses": [[way.backend, way.to] for way in ways]}

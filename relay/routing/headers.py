@@ -1,0 +1,93 @@
+"""What stands before the message in a raw line: time, level, process, thread, logger. It is peeled off.
+
+A header begins with a time or a level; what else may belong to it is only taken after one of these.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_MOST_PARTS: Final = 10
+_MONTH: Final = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_CLOCK: Final = r"\d{1,2}:\d{2}:\d{2}(?:[.,]\d{1,9})?"
+_ZONE: Final = r"(?:[ ]?(?:Z|UTC|GMT|CST|[+-]\d{2}:?\d{2})\b)?"
+_TIME: Final = rf"""
+    (?:(?:time|ts|timestamp|at)=)?["\[(]?
+    (?:
+        \d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}[T\ _]+{_CLOCK}{_ZONE}
+      | \d{{1,2}}[-/.]\d{{1,2}}(?:[-/.]\d{{2,4}})?\ +{_CLOCK}{_ZONE}
+      | \d{{1,2}}/{_MONTH}/\d{{4}}:{_CLOCK}{_ZONE}
+      | \d{{6}}\ \d{{6}}\ \d+
+      | (?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),?\ +)?
+        (?:{_MONTH}\ +\d{{1,2}}|\d{{1,2}}[-/ ]{_MONTH}[-/ ]\d{{4}})(?:\ +\d{{4}})?
+        [ T]{_CLOCK}(?:\ \d{{4}}\b)?{_ZONE}
+      | \d{{10}}(?:\d{{3}}|\.\d+)?(?=[\s\])"])
+      | \d{{1,7}}\.\d{{6}}(?=\])
+    )
+    ["\])]?(?=[\s:,\[|]|$)
+"""
+_LEVEL: Final = r"""
+    (?P<level>
+        \[\s*(?i:trace|debug|info|notice|warn|warning|err|error|crit|critical|alert|emerg|fatal|severe)\s*\]
+      | (?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRIT|CRITICAL|ALERT|EMERG|FATAL|SEVERE|LOG)
+        (?=[\s:|\]/-]|$)
+    )
+"""
+_START: Final = re.compile(
+    rf"\s*(?:<\d{{1,3}}>1?\s*|\S{{1,64}}\.log\S{{0,64}}\s+(?=\d))?(?:{_TIME}|{_LEVEL})", re.VERBOSE
+)
+_SYSLOG: Final = re.compile(
+    r"""
+    \s+[\w.:-]{1,255}\s+                               # host
+    (?:--\s+)?[\w./@-]{1,64}(?:\([\w-]{1,64}\))?(?:\ [\d.]+)?(?:\[\d+\])?:  # sshd(pam_unix)[19939]:
+    (?:\ +\[\ *\d+\.\d{6}\])?                         # the kernel's seconds since it started
+    (?=\s|$)
+    """,
+    re.VERBOSE,
+)
+_IS_SYSLOG: Final = re.compile(rf"\s*(?:<\d{{1,3}}>)?(?:{_MONTH}\s|\d{{4}}-\d\d-\d\dT)")
+_MORE: Final = re.compile(
+    rf"""
+    [\s:|,/#-]*
+    (?:
+        {_TIME}
+      | {_LEVEL}
+      | \[[^\[\]\s]{{0,80}}\[[^\[\]\s]{{0,80}}\][^\[\]\s]{{0,80}}\](?=\s)  # [QuorumPeer[myid=1]/0.0]
+      | \[(?!\w+:\s)(?=[^\[\]]{{0,120}}[\d.])[^\[\]]{{0,120}}\](?=\s|\[)     # [pid], [thread-7], [a.b.C]
+      | \[[^\[\]]{{0,200}}\](?=\s+[\w$]+\.[\w$.]+:\s)                        # [any thread] a.b.C:
+      | \[[\s-]*\]
+      | \[\s*(?:main|Thread|worker)\s*\]
+      | [\w-]{{1,64}}\](?=\s)                                                # Celery: [time: LEVEL/Worker-7]
+      | \d+(?:\#\d+)?:?(?=\s|$) | \*\d+(?=\s)
+      | (?:UTC|GMT|CST)(?=\s)
+      | [\w-]{{1,64}}@[\w-]{{1,64}}(?=\s+[A-Z]{{3,8}}:)                      # PostgreSQL's user@database
+      | [\w$-]{{1,64}}(?:\.[\w$<>-]{{1,64}}){{1,12}}(?:@\d+)?(?:\[\d+\])?(?=:\s|\s+-\s|\s+\[)
+      | [\w.$-]{{1,64}}(?:\ \*\d+)?(?=\s-\s)
+    )
+    """,
+    re.VERBOSE,
+)
+_SEPARATORS: Final = re.compile(r"[\s:|,\]-]*")
+
+
+def peel(line: str) -> str:
+    """The line without its header; the line itself if it has none, or nothing else."""
+    found = _START.match(line)
+    if found is None:
+        return line
+    end = found.end()
+    if _IS_SYSLOG.match(line) and (program := _SYSLOG.match(line, end)):
+        return line[_end_of_separators(line, program.end()) :] or line
+    for _ in range(_MOST_PARTS):
+        more = _MORE.match(line, end)
+        if more is None or more.end() == end:
+            break
+        end = more.end()
+    rest = line[_end_of_separators(line, end) :]
+    return rest or line
+
+
+def _end_of_separators(line: str, start: int) -> int:
+    found = _SEPARATORS.match(line, start)
+    return found.end() if found else start

@@ -1,0 +1,282 @@
+"""One line of text to its constant words, which make the key, and to a masked line for people.
+
+Variables are dropped from the key, not replaced: an empty field, one value and a list of values then give
+the same key. A line is split at white space; each chunk is classified once and remembered (the classifier
+is pure, so forgetting changes no result), then its neighbours may overrule it: `30 seconds`, `user alice`.
+
+Every pattern here is linear in the text: no nested repeats, no ambiguous alternatives under one.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from relay.routing.lexicon import (
+    CALENDAR,
+    DATA_FILES,
+    MEANINGFUL,
+    NAMERS,
+    NOT_NAMES,
+    TOP_LEVEL,
+    UNITS,
+)
+from relay.routing.quotes import HOLE, without_quoted_data
+
+_MOST_CHUNKS: Final = 400  # of one line; what follows tells no problems apart
+_REMEMBERED: Final = 32_768  # chunks
+_LONG: Final = 96  # characters; longer chunks are seldom seen twice, and would fill the memory
+
+
+class Masked(NamedTuple):
+    """A text without its variables."""
+
+    key: str  # the constant words, by spaces
+    title: str  # the text with placeholders
+
+
+class _Role(enum.IntEnum):
+    """What a chunk means to its neighbours."""
+
+    PLAIN = 0  # constants, or a mixture
+    VARIABLE = 1
+    NUMBER = 2
+    UNIT = 3
+    CALENDAR = 4
+    NAMER = 5
+    FOR = 6
+
+
+class _Chunk(NamedTuple):
+    words: str  # the constant ones, by spaces
+    shown: str
+    role: _Role
+    may_be_name: bool
+
+
+def masked(line: str) -> Masked:
+    """The line's constant words and its masked form."""
+    raws = without_quoted_data(line).split(None, _MOST_CHUNKS)[:_MOST_CHUNKS]
+    chunks = [_known(raw) if len(raw) <= _LONG else _classify(raw) for raw in raws]
+    if any(chunk.role > _Role.NUMBER for chunk in chunks):
+        chunks = _in_context(chunks)
+    shown = " ".join([chunk.shown for chunk in chunks])
+    return Masked(" ".join([chunk.words for chunk in chunks if chunk.words]) or shown, shown)
+
+
+# -- neighbours ---------------------------------------------------------------------------------------------
+
+
+def _in_context(chunks: list[_Chunk]) -> list[_Chunk]:
+    """Chunks whose neighbours make them variables are replaced by placeholders."""
+    neighbours = zip([_NOTHING, *chunks], chunks, [*chunks[1:], _NOTHING], strict=False)
+    return [_overruled(before, chunk, after) or chunk for before, chunk, after in neighbours]
+
+
+def _overruled(before: _Chunk, chunk: _Chunk, after: _Chunk) -> _Chunk | None:
+    if chunk.role is _Role.UNIT and before.role is _Role.NUMBER:
+        return chunk._replace(words="")
+    if chunk.role is _Role.CALENDAR and (before.role in _DATES or after.role in _DATES):
+        return chunk._replace(words="", shown="<time>")
+    named = before.role is _Role.NAMER or (before.role is _Role.FOR and after.words == "from")
+    if named and chunk.may_be_name:
+        return _Chunk("", "<name>", _Role.VARIABLE, may_be_name=False)
+    return None
+
+
+_NOTHING: Final = _Chunk("", "", _Role.PLAIN, may_be_name=False)
+_DATES: Final = (_Role.NUMBER, _Role.CALENDAR)
+
+
+# -- one chunk ----------------------------------------------------------------------------------------------
+
+_STRONG: Final = re.compile("([\ue000\\s()\\[\\]{}<>,;|\"'`«»“”‘’、。【】「」《》…]+)")
+_WEAK: Final = re.compile(r"([:/@\\&+=*#%~^$-]*[:/@\\&+=]+[:/@\\&+=*#%~^$-]*)")
+_EDGE: Final = ".:-*#%&+~^$=_/!?"
+_CJK_RUN: Final = re.compile("([\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]+)")
+_DIGIT: Final = re.compile(r"\d")
+_LOWER_RUN: Final = re.compile(r"[a-z]+")
+_VARIABLE: Final = re.compile(
+    r"""
+      (?P<url>[a-z][a-z0-9+.-]{1,15}://.*)
+    | (?P<ip>/?\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?:[:/]\d+)?)
+    | (?P<uuid>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})
+    | (?P<time>\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T_:][\d:.,+Z-]*)?|\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?Z?)
+    | (?P<num>[-+]?[\d][\d.,_]*(?:%|[a-zµμ]{1,3})?)
+    | (?P<hex>0x[0-9a-f]+)
+    | (?P<mac>[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5})
+    | (?P<ip6>[0-9a-f]{0,4}:[0-9a-f]{0,4}:[0-9a-f:.]*(?:%\w+)?(?:/\d+)?)
+    | (?P<host>[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*
+        :(?:22|25|53|80|443|3306|5432|5672|6379|80[08]0|8443|9092|9200|27017))
+    | (?P<mail>[\w.+*-]+@[\w.-]+)
+    | (?P<path>(?:~|\.{1,2}|[a-z]:)?[/\\].*|\w[\w.-]*[/\\][^/\\]+[/\\].*)
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_OBJECT: Final = re.compile(r"([A-Z][\w.$]*)@[0-9a-f]{4,}")
+_CODE: Final = re.compile(r"(?:ORA|TNS|PLS|RMAN|SQLSTATE)-?\w{3,5}")
+
+
+class _Builder:
+    """Collects the words and the masked form of one chunk."""
+
+    __slots__ = ("shown", "variable", "words")
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.shown: list[str] = []
+        self.variable = ""  # the kind of the last variable
+
+    def constant(self, word: str) -> None:
+        self.words.append(word)
+        self.shown.append(word)
+
+    def mask(self, kind: str) -> None:
+        self.variable = kind
+        self.shown.append(f"<{kind}>")
+
+
+def _classify(raw: str) -> _Chunk:
+    built = _Builder()
+    for place, part in enumerate(_STRONG.split(raw)):
+        if place % 2 or not part:
+            built.shown.append(part)
+        else:
+            _part(part, built)
+    words = " ".join(built.words)
+    shown = "".join(built.shown).replace(HOLE, "<str>")
+    return _Chunk(words, shown, _role(raw, built), _may_be_name(raw, built))
+
+
+_known = lru_cache(_REMEMBERED)(_classify)
+
+
+def _role(raw: str, built: _Builder) -> _Role:
+    """What the chunk means to its neighbours."""
+    if not built.words:
+        return _Role.NUMBER if built.variable in {"num", "time"} else _Role.VARIABLE
+    word = built.words[-1].lower()
+    if word in NAMERS and raw.rstrip(":=([\"'").endswith(built.words[-1]):
+        return _Role.NAMER
+    if len(built.words) > 1 or built.variable:
+        return _Role.PLAIN
+    if word in UNITS:
+        return _Role.UNIT
+    if word in CALENDAR:
+        return _Role.CALENDAR
+    return _Role.FOR if raw == "for" else _Role.PLAIN
+
+
+def _may_be_name(raw: str, built: _Builder) -> bool:
+    """Whether the chunk could be what a namer names: one word, not one of the language's own."""
+    if len(built.words) != 1 or raw.endswith("()"):
+        return False
+    word = built.words[0].lower()
+    return word not in NOT_NAMES and not word.endswith(("ed", "ing"))
+
+
+def _part(part: str, built: _Builder) -> None:
+    """One piece between brackets, commas and quotes."""
+    if found := _VARIABLE.fullmatch(part):
+        _variable(found, built)
+        return
+    core = part.strip(_EDGE)
+    if len(core) < len(part):
+        start = part.index(core) if core else len(part)
+        built.shown.append(part[:start])
+        if core:
+            _part(core, built)
+            built.shown.append(part[start + len(core) :])
+        return
+    key, equals, value = part.partition("=")
+    if equals:
+        _pair(key, value, built)
+        return
+    _pieces(part, built)
+
+
+def _variable(found: re.Match[str], built: _Builder) -> None:
+    """A placeholder of its kind; a unit stays in view, and `Class@1f3a` keeps the class."""
+    kind = str(found.lastgroup)
+    thing = _OBJECT.fullmatch(found[0]) if kind == "mail" else None
+    if thing is not None:
+        built.constant(thing[1])
+        built.shown.append("@<hex>")
+        return
+    built.mask(kind)
+    if kind == "num":
+        built.shown.append(found[0].lstrip("+-0123456789.,_"))
+
+
+def _pair(key: str, value: str, built: _Builder) -> None:
+    """`key=value`: the key is constant; a value of letters only where the key says what is wrong."""
+    _pieces(key, built)
+    built.shown.append("=")
+    if found := _VARIABLE.fullmatch(value):
+        _variable(found, built)
+    elif value and key.lower() in MEANINGFUL:
+        _pieces(value, built)
+    elif value:
+        built.mask("str")
+
+
+def _pieces(part: str, built: _Builder) -> None:
+    """The words of a part, split at colons, slashes and the like, and where the script changes."""
+    for place, piece in enumerate(_WEAK.split(part)):
+        if place % 2 or not piece:
+            built.shown.append(piece)
+        elif piece.isascii():
+            _piece(piece, built)
+        else:
+            _scripts(piece, built)
+
+
+def _scripts(piece: str, built: _Builder) -> None:
+    """Chinese and the like has no spaces: 已处理63792条. A unit after a number goes with it."""
+    runs = _CJK_RUN.split(piece)
+    for place, run in enumerate(runs):
+        if not run:
+            continue
+        if place % 2 == 0:
+            _piece(run, built)
+        elif run in UNITS and runs[place - 1][-1:].isdigit():
+            built.shown.append(run)
+        else:
+            built.constant(run)
+
+
+def _piece(piece: str, built: _Builder) -> None:
+    """A word, a name in the code, or a variable."""
+    if _DIGIT.search(piece):
+        if _CODE.fullmatch(piece):
+            built.constant(piece)
+        elif found := _VARIABLE.fullmatch(piece):
+            _variable(found, built)
+        else:
+            built.mask("id")
+    elif len(piece) == 1 and piece.isascii():
+        built.shown.append(piece)
+    elif "." in piece and (kind := _dotted(piece)):
+        built.mask(kind)
+    elif len(piece) > 15 and _is_random(piece):
+        built.mask("id")
+    else:
+        built.constant(piece)
+
+
+def _is_random(piece: str) -> bool:
+    """Letters drawn by lot change case all the time; CamelCase words mostly have three small ones on end."""
+    runs = _LOWER_RUN.findall(piece)
+    return len(runs) > 3 and sum(len(run) > 2 for run in runs) * 3 < len(runs)
+
+
+def _dotted(name: str) -> str:
+    """The kind of variable a dotted name is; empty for a name in the code."""
+    end = name.rpartition(".")[2].lower()
+    if end in DATA_FILES:
+        return "file"
+    if end in TOP_LEVEL and name == name.lower():
+        return "host"
+    return ""

@@ -1,0 +1,29 @@
+"""`make bench`: relay's figures beside their baselines. `python -m tests.bench NAME ...` for some of them."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.bench import dispatch, flood, intake, latency, size
+from tests.bench.stage import machine
+
+ALL = {
+    "latency": latency.main,
+    "intake": intake.main,
+    "dispatch": dispatch.main,
+    "size": size.main,
+    "flood": flood.main,
+}
+
+
+def main() -> int:
+    chosen = sys.argv[1:] or list(ALL)
+    print(machine())
+    for name in chosen:
+        print(f"{name}:", flush=True)
+        ALL[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

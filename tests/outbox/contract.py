@@ -1,0 +1,433 @@
+"""What every engine of the store must do. An engine's test class inherits this one and opens the store."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from msgspec.structs import replace
+
+from relay.errors import StoreError
+from relay.models import Address, Alert, AlertState, Delivery, DeliveryState
+from relay.outbox.store import Commit, Settlement, Store
+from tests.outbox.samples import MAIL, NOW, RTX, alert, attempt, delivered, delivery, event, position, stored
+
+PENDING, SENDING = DeliveryState.PENDING, DeliveryState.SENDING
+DEAD, CANCELLED, DELIVERED = DeliveryState.DEAD, DeliveryState.CANCELLED, DeliveryState.DELIVERED
+
+
+class StoreContract:
+    """Needs a fixture `store`, and `reopen` to close it and open the same again."""
+
+    async def reopen(self, store: Store) -> Store:
+        raise NotImplementedError
+
+    # -- commit
+
+    async def test_everything_committed_is_read_back_as_it_was(self, store: Store) -> None:
+        one = alert(1, count=3, reminders=2)
+        owed = delivery(2, alert=1, tried=(MAIL,), error="temporary: 500", attempts=3)
+        at = position(inode=2**64 - 1, path="/srv/\udce9.log")
+        seen = stored(1, id="17", program="0/pay")
+        trace = {"steps": ["rule payments"], "reason": "first"}
+        await store.commit(
+            Commit(
+                events=[seen],
+                alerts=[one],
+                samples={1: seen.event},
+                traces={1: trace},
+                deliveries=[owed],
+                positions=[at],
+            )
+        )
+        row = await store.alert(1)
+        assert row is not None
+        assert (row.alert, row.sample, row.trace) == (one, seen.event, trace)
+        assert await store.events_of(1) == [seen]
+        assert await store.delivery(2) == (owed, [])
+        assert await store.positions() == [at]
+        assert await store.live_alerts() == [one]
+
+    async def test_an_empty_store_has_nothing(self, store: Store) -> None:
+        assert await store.alert(1) is None
+        assert await store.delivery(1) is None
+        assert await store.positions() == []
+        assert await store.next_due() == {}
+        assert await store.claim("rtx", 10, NOW, NOW + 60) == []
+        assert await store.recent_ids(0.0, 10) == []
+        assert await store.recent_attempts(0.0) == []
+
+    async def test_a_changed_alert_is_replaced_and_keeps_its_sample_and_trace(self, store: Store) -> None:
+        await store.commit(Commit(alerts=[alert(1)], samples={1: event()}, traces={1: {"n": 1}}))
+        later = alert(1, count=9, state=AlertState.ACKED, last_seen=NOW + 5)
+        await store.commit(Commit(alerts=[later]))
+        row = await store.alert(1)
+        assert row is not None
+        assert (row.alert, row.sample, row.trace) == (later, event(), {"n": 1})
+        await store.commit(Commit(alerts=[later], traces={1: {"n": 2}}))
+        row = await store.alert(1)
+        assert row is not None
+        assert row.trace == {"n": 2}
+
+    async def test_a_new_alert_may_follow_one_that_ends_in_the_same_commit(self, store: Store) -> None:
+        await store.commit(Commit(alerts=[alert(1, fingerprint="f")]))
+        new, old = alert(2, fingerprint="f"), alert(1, fingerprint="f", state=AlertState.RESOLVED)
+        await store.commit(Commit(alerts=[new, old]))
+        assert [one.id for one in await store.live_alerts()] == [2]
+
+    async def test_there_is_one_live_alert_per_fingerprint_and_nothing_of_a_refused_commit(
+        self, store: Store
+    ) -> None:
+        await store.commit(Commit(alerts=[alert(1, fingerprint="f")]))
+        with pytest.raises(StoreError):
+            await store.commit(
+                Commit(events=[stored(2)], alerts=[alert(2, fingerprint="f")], positions=[position()])
+            )
+        assert await store.alert(2) is None
+        assert await store.events_of(2) == []
+        assert await store.positions() == []
+
+    async def test_a_refused_commit_takes_none_of_its_neighbours_with_it(self, store: Store) -> None:
+        good = [store.commit(Commit(alerts=[alert(number)])) for number in range(1, 11)]
+        bad = store.commit(Commit(deliveries=[delivery(99, lease_until=5.0)]))
+        answers = await asyncio.gather(*good[:5], bad, *good[5:], return_exceptions=True)
+        assert [type(answer) for answer in answers] == [type(None)] * 5 + [StoreError] + [type(None)] * 5
+        assert len(await store.live_alerts()) == 10
+
+    async def test_text_that_no_encoding_can_hold_is_stored_all_the_same(self, store: Store) -> None:
+        odd = event(message="half \ud83d and \x00", labels={"\udcff": "\udcfe"})
+        await store.commit(
+            Commit(
+                events=[stored(1, message=odd.message, labels=odd.labels)],
+                samples={1: odd},
+                alerts=[alert(1)],
+            )
+        )
+        [kept] = await store.events_of(1)
+        assert kept.event.message == "half ? and \x00"
+        assert kept.event.labels == {"?": "?"}
+
+    async def test_a_thousand_events_keep_their_order(self, store: Store) -> None:
+        await store.commit(Commit(events=[stored(1, id=str(number), program="p") for number in range(1003)]))
+        latest = await store.recent_ids(0.0, 5)
+        assert latest == [("p", str(number)) for number in range(998, 1003)]
+        assert [seen.event.id for seen in await store.events_of(1, most=2)] == ["1002", "1001"]
+
+    async def test_recent_ids_are_those_since_a_time_and_only_of_events_that_have_one(
+        self, store: Store
+    ) -> None:
+        await store.commit(
+            Commit(
+                events=[
+                    stored(received_at=NOW + n, id="" if n == 3 else f"{n}", program="p") for n in range(5)
+                ]
+            )
+        )
+        assert await store.recent_ids(NOW + 2, 10) == [("p", "2"), ("p", "4")]
+
+    async def test_a_position_moves_and_is_forgotten_before_its_inode_comes_again(self, store: Store) -> None:
+        old, other = position(), position(inode=78, path="/srv/b.log")
+        await store.commit(Commit(positions=[old, other]))
+        await store.commit(Commit(positions=[replace(old, offset=9999)]))
+        again = position(path="/srv/new.log", offset=0, head="0:")
+        await store.commit(Commit(positions=[again], forgotten=[old]))
+        assert sorted(await store.positions(), key=lambda one: one.inode) == [again, other]
+        await store.commit(Commit(forgotten=[again, other]))
+        assert await store.positions() == []
+
+    # -- ids
+
+    async def test_ids_increase_and_never_come_again(self, store: Store) -> None:
+        first = store.next_ids(10)
+        assert store.next_ids(1) == first + 10
+        top = store.next_ids(5) + 4
+        await store.commit(Commit(deliveries=[delivery(top, state=CANCELLED)]))
+        assert await store.sweep(0.0, 0.0, NOW + 1, 10) == 1
+        name = store.id
+        store = await self.reopen(store)
+        assert store.next_ids(1) > top
+        assert store.id == name
+
+    # -- claim
+
+    async def test_claims_are_due_oldest_first_of_one_backend_and_made_once(self, store: Store) -> None:
+        await store.commit(
+            Commit(
+                deliveries=[
+                    delivery(1, next_at=NOW - 1),
+                    delivery(2, next_at=NOW - 5),
+                    delivery(3, next_at=NOW + 5),
+                    delivery(4, address=MAIL),
+                    delivery(5, next_at=NOW),
+                    delivery(6, expires_at=NOW - 9),
+                ]
+            )
+        )
+        assert await store.next_due() == {"rtx": NOW - 5, "mail": NOW}
+        first = await store.claim("rtx", 2, NOW, NOW + 60)
+        assert [one.id for one in first] == [2, 1]
+        assert {(one.state, one.lease_until) for one in first} == {(SENDING, NOW + 60)}
+        assert [one.id for one in await store.claim("rtx", 9, NOW, NOW + 60)] == [5, 6]
+        assert await store.claim("rtx", 9, NOW, NOW + 60) == []
+        assert await store.next_due() == {"rtx": NOW + 5, "mail": NOW}
+
+    async def test_two_that_claim_at_once_share_nothing(self, store: Store) -> None:
+        await store.commit(Commit(deliveries=[delivery(number) for number in range(1, 101)]))
+        parts = await asyncio.gather(*(store.claim("rtx", 30, NOW, NOW + 60) for _ in range(5)))
+        assert sorted(one.id for part in parts for one in part) == list(range(1, 101))
+
+    # -- settle
+
+    async def test_outcomes_are_recorded_with_their_attempts(self, store: Store) -> None:
+        first, second = await _claimed(store, 2)
+        onward = replace(
+            second, state=PENDING, lease_until=0.0, address=MAIL, fallbacks=(RTX,), tried=(RTX,), attempts=3,
+            next_at=NOW + 7, error="temporary: 500",
+        )  # fmt: skip
+        tries = [attempt(1), attempt(2, outcome="temporary", code="500", detail="系统繁忙")]
+        over = replace(first, state=DELIVERED, lease_until=0.0)
+        outcomes = zip([over, onward], tries, strict=True)
+        await store.settle([Settlement(delivery=one, attempt=made) for one, made in outcomes])
+        assert await store.delivery(1) == (over, [tries[0]])
+        assert await store.delivery(2) == (onward, [tries[1]])
+        assert await store.next_due() == {"mail": NOW + 7}
+
+    async def test_a_delivery_given_back_has_no_attempt(self, store: Store) -> None:
+        [one] = await _claimed(store, 1)
+        await store.settle([Settlement(delivery=replace(one, state=PENDING, lease_until=0.0))])
+        assert await store.delivery(1) == (replace(one, state=PENDING, lease_until=0.0), [])
+
+    async def test_what_was_decided_meanwhile_stands_and_the_attempt_is_recorded(self, store: Store) -> None:
+        [one] = await _claimed(store, 1)
+        await store.recover(NOW + 61, all_leases=False)
+        await store.drop([1], NOW + 62)
+        await store.settle([delivered(one)])
+        found = await store.delivery(1)
+        assert found is not None
+        assert found[0].state is CANCELLED
+        assert [made.outcome for made in found[1]] == ["interrupted", "delivered"]
+
+    async def test_attempts_since_a_time_survive_a_restart(self, store: Store) -> None:
+        claimed = await _claimed(store, 3)
+        tries = [attempt(one.id, started_at=NOW + one.id) for one in claimed]
+        await store.settle(
+            [
+                Settlement(delivery=delivered(one).delivery, attempt=made)
+                for one, made in zip(claimed, reversed(tries), strict=True)
+            ]
+        )
+        store = await self.reopen(store)
+        assert await store.recent_attempts(NOW + 2) == [("rtx", NOW + 2), ("rtx", NOW + 3)]
+
+    # -- recover
+
+    async def test_a_lease_that_ran_out_is_given_back_uncounted(self, store: Store) -> None:
+        await store.commit(
+            Commit(
+                deliveries=[
+                    delivery(1, state=SENDING, lease_until=NOW + 10, attempts=2),
+                    delivery(2, state=SENDING, lease_until=NOW + 99),
+                ]
+            )
+        )
+        assert await store.recover(NOW + 10, all_leases=False) == 1
+        assert await _states(store) == {1: PENDING, 2: SENDING}
+        found = await store.delivery(1)
+        assert found is not None
+        assert (found[0].attempts, found[0].next_at) == (2, NOW)
+        assert await store.recent_attempts(NOW) == [("rtx", NOW + 10)]
+
+    async def test_at_start_all_that_was_being_sent_is_given_back(self, store: Store) -> None:
+        await _claimed(store, 3)
+        store = await self.reopen(store)
+        assert await store.recover(NOW, all_leases=True) == 3
+        assert await store.recover(NOW, all_leases=True) == 0
+        assert set((await _states(store)).values()) == {PENDING}
+
+    # -- supersede
+
+    async def test_stale_messages_collapse_to_the_newest_per_alert_and_recipient(self, store: Store) -> None:
+        await store.commit(
+            Commit(
+                alerts=[alert(1), alert(2)],
+                deliveries=[
+                    delivery(10, alert=1),
+                    delivery(11, alert=1),
+                    delivery(12, alert=1, recipient="li"),
+                    delivery(13, alert=2),
+                    delivery(14),
+                    delivery(15),
+                    delivery(16, alert=1, created_at=NOW + 50),
+                    delivery(17, alert=2, address=MAIL, state=DEAD),
+                ],
+            )
+        )
+        assert await store.supersede("rtx", NOW + 10, NOW + 60) == 2
+        cancelled = await store.deliveries(states=[CANCELLED])
+        assert [one.id for one in cancelled] == [11, 10]
+        assert {one.error for one in cancelled} == {"superseded by a newer message"}
+        assert await store.supersede("rtx", NOW + 10, NOW + 60) == 0
+
+    async def test_a_long_backlog_is_superseded_whole(self, store: Store) -> None:
+        await store.commit(
+            Commit(alerts=[alert(1)], deliveries=[delivery(n, alert=1) for n in range(1, 2503)])
+        )
+        assert await store.supersede("rtx", NOW + 1, NOW + 60) == 2501
+        assert [one.id for one in await store.claim("rtx", 9, NOW, NOW + 1)] == [2502]
+
+    # -- the outbox desk
+
+    async def test_retry_begins_again_from_the_first_address(self, store: Store) -> None:
+        robot = Address("robot", "@all")
+        gone = delivery(1, state=DEAD, address=MAIL, fallbacks=(RTX, robot), tried=(RTX, MAIL), attempts=100)
+        await store.commit(
+            Commit(deliveries=[gone, delivery(2, state=CANCELLED), delivery(3, state=DELIVERED), delivery(4)])
+        )
+        assert await store.retry([1, 2, 3, 4, 5], NOW + 9, NOW + 99) == 2
+        found = await store.delivery(1)
+        assert found is not None
+        again = found[0]
+        assert (again.state, again.address, again.fallbacks, again.tried) == (PENDING, RTX, (MAIL, robot), ())
+        assert (again.attempts, again.next_at, again.expires_at) == (0, NOW + 9, NOW + 99)
+        assert await _states(store) == {1: PENDING, 2: PENDING, 3: DELIVERED, 4: PENDING}
+
+    async def test_drop_cancels_what_waits_and_leaves_what_is_being_sent(self, store: Store) -> None:
+        await store.commit(
+            Commit(
+                deliveries=[
+                    delivery(1),
+                    delivery(2, state=DEAD),
+                    delivery(3, state=SENDING, lease_until=NOW + 9),
+                    delivery(4, state=DELIVERED),
+                ]
+            )
+        )
+        assert await store.drop([1, 2, 3, 4, 5], NOW) == 2
+        assert await _states(store) == {1: CANCELLED, 2: CANCELLED, 3: SENDING, 4: DELIVERED}
+
+    # -- looking
+
+    async def test_alerts_are_listed_the_latest_touched_first(self, store: Store) -> None:
+        made: list[Alert] = [
+            alert(1, touched_at=NOW + 1),
+            alert(2, touched_at=NOW + 4, state=AlertState.RESOLVED),
+            alert(3, touched_at=NOW + 2, state=AlertState.ACKED),
+            alert(4, touched_at=NOW + 3),
+        ]
+        await store.commit(Commit(alerts=made))
+        assert [row.alert.id for row in await store.alerts()] == [2, 4, 3, 1]
+        assert [row.alert.id for row in await store.alerts(most=2)] == [2, 4]
+        assert [row.alert.id for row in await store.alerts(states=["firing"])] == [4, 1]
+        assert [row.alert.id for row in await store.alerts(states=["acked", "resolved"])] == [2, 3]
+
+    async def test_deliveries_are_listed_newest_first(self, store: Store) -> None:
+        await store.commit(
+            Commit(
+                alerts=[alert(1)],
+                deliveries=[
+                    delivery(2, alert=1),
+                    delivery(3, alert=1, state=DEAD),
+                    delivery(4, state=DEAD),
+                    delivery(5, state=DELIVERED),
+                    delivery(6, state=SENDING, lease_until=NOW + 1),
+                    delivery(7, state=CANCELLED),
+                ],
+            )
+        )
+        assert [one.id for one in await store.deliveries()] == [7, 6, 5, 4, 3, 2]
+        assert [one.id for one in await store.deliveries(most=2)] == [7, 6]
+        for state, ids in {PENDING: [2], SENDING: [6], DELIVERED: [5], DEAD: [4, 3], CANCELLED: [7]}.items():
+            assert [one.id for one in await store.deliveries(states=[state])] == ids
+        assert [one.id for one in await store.deliveries(alert=1)] == [3, 2]
+        assert [one.id for one in await store.deliveries(alert=1, states=[DEAD])] == [3]
+        assert [one.id for one in await store.deliveries(alert=0, states=[DEAD, DELIVERED])] == [5, 4]
+
+    async def test_counts_say_what_is_there(self, store: Store) -> None:
+        await store.commit(
+            Commit(
+                events=[stored(1), stored(1), stored()],
+                alerts=[alert(1), alert(2, state=AlertState.RESOLVED), alert(3, state=AlertState.ACKED)],
+                deliveries=[
+                    delivery(10),
+                    delivery(11),
+                    delivery(12, address=MAIL, state=DEAD),
+                    delivery(13, address=MAIL, state=DELIVERED),
+                ],
+            )
+        )
+        counts = await store.counts()
+        assert counts["deliveries"] == {"rtx": {"pending": 2}, "mail": {"dead": 1, "delivered": 1}}
+        assert counts["alerts"] == {"firing": 1, "acked": 1, "resolved": 1}
+        assert counts["events"] == 3
+        assert counts["bytes"] > 0
+
+    # -- retention
+
+    async def test_sweep_deletes_what_is_over_and_nothing_else(self, store: Store) -> None:
+        old, new = NOW - 100, NOW
+        await store.commit(
+            Commit(
+                events=[stored(1, received_at=old), stored(1, received_at=new)],
+                alerts=[
+                    alert(1, touched_at=old),
+                    alert(2, touched_at=old, state=AlertState.RESOLVED),
+                    alert(3, touched_at=old, state=AlertState.RESOLVED),
+                    alert(4, touched_at=new, state=AlertState.RESOLVED),
+                ],
+                deliveries=[
+                    delivery(10, created_at=old, state=DELIVERED),
+                    delivery(11, created_at=old, state=CANCELLED, alert=2),
+                    delivery(12, created_at=old, state=DEAD, alert=3),
+                    delivery(13, created_at=old),
+                    delivery(14, created_at=new, state=DELIVERED),
+                ],
+            )
+        )
+        assert await store.sweep(NOW - 50, NOW - 50, NOW - 50, 1000) == 4
+        assert await store.sweep(NOW - 50, NOW - 50, NOW - 50, 1000) == 0
+        assert len(await store.events_of(1)) == 1
+        assert sorted(row.alert.id for row in await store.alerts()) == [1, 3, 4]
+        assert sorted(await _states(store)) == [12, 13, 14]
+
+    async def test_sweep_takes_attempts_with_their_delivery(self, store: Store) -> None:
+        [one] = await _claimed(store, 1)
+        await store.settle([delivered(one)])
+        assert await store.sweep(0.0, 0.0, NOW + 1, 10) == 1
+        assert await store.recent_attempts(0.0) == []
+
+    async def test_sweep_keeps_the_latest_of_too_many_events_a_slice_at_a_time(self, store: Store) -> None:
+        await store.commit(Commit(events=[stored(1, id=str(number), program="p") for number in range(2500)]))
+        slices = []
+        while deleted := await store.sweep(0.0, 0.0, 0.0, 100):
+            slices.append(deleted)
+        assert sum(slices) == 2400
+        assert max(slices) <= 1000
+        assert (await store.counts())["events"] == 100
+        assert await store.recent_ids(0.0, 1) == [("p", "2499")]
+
+    # -- the end
+
+    async def test_what_was_committed_survives_a_restart(self, store: Store) -> None:
+        await store.commit(
+            Commit(events=[stored(1)], alerts=[alert(1)], deliveries=[delivery(2)], positions=[position()])
+        )
+        store = await self.reopen(store)
+        assert await store.live_alerts() == [alert(1)]
+        assert await store.positions() == [position()]
+        assert [one.id for one in await store.claim("rtx", 1, NOW, NOW + 1)] == [2]
+
+    async def test_a_closed_store_says_so(self, store: Store) -> None:
+        await store.close()
+        with pytest.raises(StoreError, match="closed"):
+            await store.commit(Commit(events=[stored()]))
+        with pytest.raises(StoreError, match="closed"):
+            await store.positions()
+
+
+async def _claimed(store: Store, count: int) -> list[Delivery]:
+    await store.commit(Commit(deliveries=[delivery(number) for number in range(1, count + 1)]))
+    return await store.claim("rtx", count, NOW, NOW + 60)
+
+
+async def _states(store: Store) -> dict[int, DeliveryState]:
+    return {one.id: one.state for one in await store.deliveries()}

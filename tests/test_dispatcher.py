@@ -1,0 +1,206 @@
+"""The dispatcher and its lanes against a real store and backends that do as they are told."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relay.clock import SystemClock
+from relay.dispatcher import Dispatcher
+from relay.errors import BackendDownError, NeedsFallbackError, RateLimitedError, RejectedError, TemporaryError
+from relay.models import Delivery, DeliveryState
+from relay.outbox.sqlite import SqliteStore
+from relay.outbox.store import Commit
+from tests.fakes import FakeBackend, Reports, delivery
+
+CLOCK = SystemClock()
+
+
+class Bench:
+    """A running dispatcher with two backends, `a` and `b`."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.store = store
+        self.reports = Reports()
+        self.a, self.b = FakeBackend("a", CLOCK), FakeBackend("b", CLOCK)
+        self.dispatcher = Dispatcher(store, CLOCK, self.reports)
+
+    async def owe(self, *ways: str, **fields: Any) -> int:
+        number = self.store.next_ids(1)
+        row = delivery(number, CLOCK.now(), *ways, **fields)
+        await self.store.commit(Commit(deliveries=[row]))
+        self.dispatcher.notice(row.address.backend, row.next_at)
+        return number
+
+    async def row(self, number: int) -> Delivery:
+        found = await self.store.delivery(number)
+        assert found is not None
+        return found[0]
+
+    async def until(self, number: int, state: DeliveryState) -> Delivery:
+        async with asyncio.timeout(5):
+            while (row := await self.row(number)).state is not state:
+                await asyncio.sleep(0.002)
+        return row
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    store = await SqliteStore.open(str(tmp_path / "relay.db"), CLOCK)
+    bench = Bench(store)
+    await bench.dispatcher.apply({"a": bench.a, "b": bench.b})
+    task = asyncio.create_task(bench.dispatcher.run())
+    await asyncio.sleep(0)
+    yield bench
+    await bench.dispatcher.stop(0.1)
+    await task
+    await store.close()
+
+
+async def test_accepted_is_delivered(bench: Bench) -> None:
+    number = await bench.owe("a")
+    await bench.until(number, DeliveryState.DELIVERED)
+    found = await bench.store.delivery(number)
+    assert found is not None
+    assert [attempt.outcome for attempt in found[1]] == ["delivered"]
+    assert len(bench.a.sent) == 1
+
+
+@pytest.mark.parametrize("error", [RejectedError("no such user"), NeedsFallbackError("offline")])
+async def test_next_address_at_once(bench: Bench, error: Exception) -> None:
+    bench.a.answer = lambda *_: error
+    number = await bench.owe("a", "b")
+    await bench.until(number, DeliveryState.DELIVERED)
+    assert (bench.a.tries, len(bench.b.sent)) == (1, 1)
+
+
+async def test_a_rejection_without_another_address_is_dead_and_the_operators_hear(bench: Bench) -> None:
+    bench.a.answer = lambda *_: RejectedError("no such user", code="7")
+    number = await bench.owe("a")
+    row = await bench.until(number, DeliveryState.DEAD)
+    assert "no such user" in row.error
+    assert [told[:2] for told in bench.reports.told] == [("delivery", "someone")]
+
+
+async def test_a_backend_that_needs_an_operator_pauses_and_others_are_not_delayed(bench: Bench) -> None:
+    bench.a.answer = lambda *_: BackendDownError("wrong key", code="401")
+    numbers = [await bench.owe("a", "b") for _ in range(20)]
+    for number in numbers:
+        await bench.until(number, DeliveryState.DELIVERED)
+    assert len(bench.b.sent) == 20
+    assert bench.a.tries <= 8  # what was on its way when the first refusal came; nobody hammers
+    assert bench.dispatcher.down == ["a"]
+    assert bench.reports.told == [("backend", "a", False)]
+
+
+async def test_without_another_way_it_waits_for_the_backend(bench: Bench) -> None:
+    bench.a.answer = lambda *_: BackendDownError("wrong key")
+    number = await bench.owe("a")
+    async with asyncio.timeout(5):
+        while not (await bench.row(number)).error:
+            await asyncio.sleep(0.002)
+    row = await bench.row(number)
+    assert row.state is DeliveryState.PENDING
+    assert row.next_at > CLOCK.now() + 30
+
+
+async def test_rate_limited_pauses_the_whole_backend(bench: Bench) -> None:
+    bench.a.answer = lambda *_: RateLimitedError("slow down", retry_after=30)
+    await bench.owe("a")
+    async with asyncio.timeout(5):
+        while not bench.a.tries:
+            await asyncio.sleep(0.002)
+    await asyncio.sleep(0.02)
+    tries = bench.a.tries
+    await bench.owe("a")
+    await asyncio.sleep(0.05)
+    assert bench.a.tries == tries
+    assert bench.dispatcher.status()[0]["state"] == "paused"
+
+
+async def test_temporary_failures_are_tried_again(bench: Bench) -> None:
+    bench.a.answer = lambda *_: TemporaryError("busy") if bench.a.tries < 2 else None
+    number = await bench.owe("a")
+    row = await bench.until(number, DeliveryState.DELIVERED)
+    assert row.attempts == 1
+
+
+async def test_a_dead_backend_does_not_delay_another(bench: Bench) -> None:
+    bench.a.gate = asyncio.Event()  # accepts, then says nothing
+    for _ in range(50):
+        await bench.owe("a")
+    number = await bench.owe("b")
+    await bench.until(number, DeliveryState.DELIVERED)
+
+
+async def test_seats_grow_with_success_and_are_bounded(bench: Bench) -> None:
+    async with asyncio.timeout(5):
+        while not bench.dispatcher.seat("a"):  # not before it has looked whether older ones wait
+            await asyncio.sleep(0.002)
+    assert not bench.dispatcher.seat("a")  # one seat at first
+    bench.dispatcher.give_back("a")
+    bench.a.pause = 0.002
+    numbers = [await bench.owe("a") for _ in range(200)]
+    for number in numbers:
+        await bench.until(number, DeliveryState.DELIVERED)
+    assert 2 <= bench.a.most_flying <= 8
+
+
+async def test_expired_is_dead_without_an_attempt(bench: Bench) -> None:
+    number = await bench.owe("a", expires_at=CLOCK.now() - 1)
+    row = await bench.until(number, DeliveryState.DEAD)
+    assert bench.a.tries == 0
+    assert "expired" in row.error
+
+
+async def test_an_unexpected_exception_in_a_backend_is_a_failed_attempt(bench: Bench) -> None:
+    bench.a.answer = lambda *_: ZeroDivisionError("secret=1234")
+    number = await bench.owe("a", "b")
+    row = await bench.until(number, DeliveryState.DELIVERED)
+    assert row.address.backend == "b"
+    found = await bench.store.delivery(number)
+    assert found is not None
+    assert "1234" not in repr(found)
+
+
+async def test_a_late_message_says_so(bench: Bench) -> None:
+    number = await bench.owe("a", created_at=CLOCK.now() - 900)
+    await bench.until(number, DeliveryState.DELIVERED)
+    assert bench.a.sent[0][1].late == pytest.approx(900, abs=5)
+
+
+async def test_a_removed_backend_hands_its_deliveries_on(bench: Bench) -> None:
+    bench.a.answer = lambda *_: RateLimitedError("slow down", retry_after=600)
+    number = await bench.owe("a", "b")
+    async with asyncio.timeout(5):
+        while not bench.a.tries:
+            await asyncio.sleep(0.002)
+    await asyncio.sleep(0.02)
+    await bench.dispatcher.apply({"b": bench.b})
+    await bench.until(number, DeliveryState.DELIVERED)
+    assert len(bench.b.sent) == 1
+
+
+async def test_an_equal_backend_keeps_its_lane(bench: Bench) -> None:
+    lane = bench.dispatcher.lanes["a"]
+    await bench.dispatcher.apply({"a": bench.a})
+    assert bench.dispatcher.lanes["a"] is lane
+
+
+async def test_stop_gives_back_what_is_on_its_way(tmp_path: Path) -> None:
+    store = await SqliteStore.open(str(tmp_path / "relay.db"), CLOCK)
+    bench = Bench(store)
+    bench.a.gate = asyncio.Event()
+    await bench.dispatcher.apply({"a": bench.a})
+    task = asyncio.create_task(bench.dispatcher.run())
+    number = await bench.owe("a")
+    async with asyncio.timeout(5):
+        while not bench.a.flying:
+            await asyncio.sleep(0.002)
+    await bench.dispatcher.stop(0.05)
+    await task
+    row = await bench.row(number)
+    assert (row.state, row.attempts) == (DeliveryState.PENDING, 0)
+    await store.close()

@@ -1,0 +1,221 @@
+"""From batch to transaction, against a real store and outlets that only record."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relay.book import RecentIds
+from relay.clock import FakeClock
+from relay.config.schema import Config, Match, Rule, Text
+from relay.errors import StoreFullError
+from relay.models import Address, AlertState, Batch, Delivery, DeliveryState, Event, Level, Position, Reason
+from relay.outbox.sqlite import SqliteStore
+from relay.outbox.store import Commit
+from relay.pipeline import RELAY, Pipeline, Rules
+from relay.routing.ruleset import Ruleset
+from relay.sources.intake import Intake
+from tests.fakes import FakeSettings, event
+
+CONFIG = Config(
+    operators=("ops",),
+    backends={"a": FakeSettings(), "b": FakeSettings()},
+    recipients={"wang": {"a": "wangwei", "b": "w@example.com"}, "ops": {"a": "ops", "b": "o@example.com"}},
+    rules=(
+        Rule(name="silent", match=Match(message=(Text("part", "quiet please"),))),
+        Rule(name="pay", match=Match(module=(Text("glob", "pay*"),)), to=("wang",), resolve_after=900.0),
+        Rule(name="each", match=Match(module=(Text("exact", "each"),)), to=("wang",), fingerprint="event"),
+    ),
+)
+
+
+class Outlets:
+    def __init__(self) -> None:
+        self.free = 0  # seats to give
+        self.started: list[Delivery] = []
+        self.noticed: list[str] = []
+
+    def order(self, addresses: Sequence[Address], avoid: str = "") -> tuple[Address, ...]:
+        return tuple(sorted(addresses, key=lambda address: address.backend == avoid))
+
+    def seat(self, backend: str) -> bool:
+        self.free -= 1
+        return self.free >= 0
+
+    def give_back(self, backend: str) -> None:
+        self.free += 1
+
+    def hand_over(self, deliveries: Sequence[Delivery]) -> None:
+        self.started += deliveries
+
+    def notice(self, backend: str, at: float) -> None:
+        self.noticed.append(backend)
+
+
+class Stage:
+    def __init__(self, store: SqliteStore, clock: FakeClock) -> None:
+        self.store, self.clock = store, clock
+        self.outlets = Outlets()
+        self.stuck: list[str] = []
+        rules = Rules.of(CONFIG, Ruleset(CONFIG))
+        self.pipeline = Pipeline(Intake(), store, clock, rules, self.outlets, RecentIds(), stuck=self._stuck)
+        clock.advance(60)  # past the grace after start
+
+    async def _stuck(self, text: str) -> None:
+        self.stuck.append(text)
+
+    async def take(self, *events: Event, **batch: Any) -> None:
+        await self.pipeline.run_once([Batch(events=list(events), **batch)])
+
+    async def reasons(self) -> list[tuple[str, Reason]]:
+        return [(row.recipient, row.reason) for row in reversed(await self.store.deliveries())]
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    clock = FakeClock()
+    store = await SqliteStore.open(str(tmp_path / "relay.db"), clock)
+    yield Stage(store, clock)
+    await store.close()
+
+
+async def test_the_first_is_told_and_the_rest_are_counted(stage: Stage) -> None:
+    await stage.take(*(event(f"timeout after {number} ms") for number in range(100)))
+    await stage.take(event("timeout after 7 ms"))
+    assert await stage.reasons() == [("wang", Reason.FIRST)]
+    (row,) = await stage.store.alerts()
+    assert row.alert.count == 101
+    assert row.sample is not None
+    assert row.trace["reason"] == "first"
+
+
+async def test_time_alone_reminds_and_resolves(stage: Stage) -> None:
+    await stage.take(event())
+    stage.clock.advance(10)
+    await stage.take(event())
+    stage.clock.advance(901)
+    await stage.take()
+    assert await stage.reasons() == [("wang", Reason.FIRST), ("wang", Reason.RESOLVED)]
+    newest = (await stage.store.deliveries())[0]
+    assert (newest.message.count, newest.message.more) == (2, 1)
+    assert newest.message.text == "timeout"  # the sample is there though no event came
+    assert len(stage.pipeline.book) == 0
+
+
+async def test_done_is_called_after_the_commit_with_positions(stage: Stage) -> None:
+    seen: list[int] = []
+
+    def done(error: Exception | None) -> None:
+        assert error is None
+        seen.append(len(stage.outlets.noticed))
+
+    position = Position(source="file", path="/x", dev=1, inode=2, offset=10, head="h")
+    await stage.take(event(), positions=[position], done=done)
+    assert seen == [1]
+    assert [each.offset for each in await stage.store.positions()] == [10]
+
+
+async def test_positions_that_caused_nothing_wait_a_while(stage: Stage) -> None:
+    position = Position(source="file", path="/x", dev=1, inode=2, offset=10, head="h")
+    stage.pipeline._positions_at = stage.clock.monotonic()
+    await stage.take(positions=[position])
+    assert await stage.store.positions() == []
+    assert stage.pipeline.waiting_positions() == [position]
+    stage.clock.advance(2)
+    await stage.take()
+    assert len(await stage.store.positions()) == 1
+
+
+async def test_the_same_id_from_the_same_program_is_stored_once(stage: Stage) -> None:
+    answered: list[object] = []
+    for _ in range(3):
+        await stage.take(event(id="7", program="0/pay"), done=answered.append)
+    await stage.take(event(id="7", program="0/other"))
+    (row,) = await stage.store.alerts()
+    assert row.alert.count == 2
+    assert answered == [None, None, None]
+
+
+async def test_a_seat_means_claimed_already(stage: Stage) -> None:
+    stage.outlets.free = 1
+    await stage.take(event("one", module="each"), event("two", module="each"))
+    assert [row.state for row in stage.outlets.started] == [DeliveryState.SENDING]
+    assert stage.outlets.noticed == ["a"]
+    states = {row.state for row in await stage.store.deliveries()}
+    assert states == {DeliveryState.SENDING, DeliveryState.PENDING}
+
+
+async def test_fingerprint_event_makes_each_event_an_alert_that_is_over_at_once(stage: Stage) -> None:
+    await stage.take(*(event("same text", module="each", origin=f"/x:{number}") for number in range(3)))
+    rows = await stage.store.alerts()
+    assert [row.alert.state for row in rows] == [AlertState.RESOLVED] * 3
+    assert len(stage.pipeline.book) == 0
+
+
+async def test_no_rule_on_the_socket_is_stored_and_in_a_file_is_not(stage: Stage) -> None:
+    await stage.take(event(module="nobody", program="0/x"), event(module="nobody"))
+    assert stage.pipeline.counts == {"unmatched": 2}
+    assert (await stage.store.counts())["events"] == 1
+
+
+async def test_a_rule_without_recipients_counts_in_silence(stage: Stage) -> None:
+    await stage.take(event("quiet please", module="pay"))
+    assert await stage.reasons() == []
+    (row,) = await stage.store.alerts()
+    assert row.trace["reason"] == "dropped"
+
+
+async def test_relays_own_events_reach_the_operators_by_another_way_and_end(stage: Stage) -> None:
+    trouble = event(
+        "rtx is down", source=RELAY, module="relay.backend", labels={"subject": "a", "avoid": "a"}
+    )
+    await stage.take(trouble)
+    await stage.take(trouble)
+    (row,) = await stage.store.deliveries()
+    assert (row.recipient, row.reason, row.address.backend) == ("ops", Reason.OPERATORS, "b")
+    over = event("rtx works", source=RELAY, module="relay.backend", level=Level.NOTICE,
+                 labels={"subject": "a", "cleared": "yes"})  # fmt: skip
+    await stage.take(over)
+    newest = (await stage.store.deliveries())[0]
+    assert newest.message.state is AlertState.RESOLVED
+    await stage.take(over)  # nothing live: nothing to say
+    assert len(await stage.store.deliveries()) == 2
+
+
+async def test_a_full_store_is_tried_again_with_the_same_transaction(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.outlets.free = 1
+    commit, failures = stage.store.commit, 3
+
+    async def failing(work: Commit) -> None:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise StoreFullError("disk full")
+        await commit(work)
+
+    monkeypatch.setattr(stage.store, "commit", failing)
+    answered: list[object] = []
+    task = asyncio.create_task(stage.take(event(), done=answered.append))
+    for _ in range(20):
+        await asyncio.sleep(0)
+        stage.clock.advance(1)
+    await asyncio.wait_for(task, 5)
+    assert stage.stuck == ["disk full"]  # told once
+    assert answered == [None]
+    assert stage.outlets.free == 1  # no seat is kept waiting for a disk
+    assert [row.state for row in await stage.store.deliveries()] == [DeliveryState.PENDING]
+    assert stage.pipeline.stuck == ""
+
+
+async def test_live_alerts_are_bounded(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.pipeline.MOST_LIVE", 10)
+    words = "alpha beta gamma delta epsilon zeta eta theta iota kappa mu nu".split()
+    for word in words:
+        await stage.take(event(f"{word} broke"))
+        stage.clock.advance(1)
+    await stage.take()
+    assert len(stage.pipeline.book) <= 10
