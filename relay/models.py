@@ -158,6 +158,9 @@ class Message(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     since: float = 0.0  # when that last message was decided
     late: float = 0.0  # seconds between the decision and this attempt, when worth saying
     key: str = ""  # stable over retries: the idempotency key where a service has one
+    links: tuple[tuple[str, str], ...] = ()  # (label, URL), trusted: from rules.yaml or made by relay
+    handle: str = ""  # of the earlier message about this alert at this address: to update or reply to
+    digest: tuple[str, ...] = ()  # one line for each further alert folded into this message
 
 
 class DeliveryState(enum.StrEnum):

@@ -9,11 +9,13 @@ and `dialect` (a message as text within a service's limits).
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from msgspec import Struct, field
 
 from relay.clock import Clock
+from relay.errors import BackendError
 from relay.models import Message
 from relay.values import Duration
 
@@ -53,6 +55,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
 
     id: str = ""  # its message id, where it gives one
     note: str = ""  # anything worth recording: "queued", "offline, stored"
+    handle: str = ""  # what a later message about the same alert needs to update or reply to this one
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -85,6 +88,13 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     async def send(self, message: Message, to: str) -> Receipt:
         """Hand one message to one address, once; raises a `BackendError`."""
+
+    async def send_many(self, message: Message, tos: Sequence[str]) -> list[Receipt | BackendError]:
+        """Hand one message to up to `limits.receivers` addresses in one call: an outcome for each, in order.
+
+        Only called where `limits.receivers` is above one. A `BackendError` that is raised holds for all.
+        """
+        raise NotImplementedError
 
     async def check(self) -> list[Check]:
         """Credentials and reachability without sending, as far as the service allows."""

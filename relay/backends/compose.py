@@ -53,7 +53,7 @@ class Composition(Struct, frozen=True, kw_only=True):
     footer: str = ""
 
 
-def compose(message: Message, now: float, links: tuple[Link, ...] = ()) -> Composition:
+def compose(message: Message, now: float) -> Composition:
     """The parts of a message; `now` decides which times need their day."""
     resolved = message.state is AlertState.RESOLVED
     title = one_line(message.title, MOST_TITLE)
@@ -65,7 +65,7 @@ def compose(message: Message, now: float, links: tuple[Link, ...] = ()) -> Compo
         title=title,
         body="" if body == title else body,
         facts=tuple((name, one_line(value, MOST_FACT)) for name, value in _facts(message, now) if value),
-        links=links,
+        links=tuple(Link(one_line(label), url) for label, url in message.links),
         footer=" · ".join(part for part in _footer(message, now, resolved=resolved) if part),
     )
 

@@ -23,7 +23,7 @@ from relay.routing.words import Masked, masked
 
 _LONGEST: Final = 16 * 1024  # characters looked at
 _TITLE: Final = 200  # characters
-_REMEMBERED: Final = 4096  # whole messages, of up to:
+_REMEMBERED: Final = 4096  # whole messages, and keys; messages of up to:
 _SHORT: Final = 1024  # characters
 _DEEPEST: Final = 3  # a trace in a JSON field in ...
 
@@ -51,7 +51,9 @@ def fingerprint(event: Event, rule: Rule, serial: str = "") -> Fingerprint:
     if kind == "event":
         return Fingerprint(_digest(rule.name, event.module, *_own(event, serial)), _first_line(event.message))
     text = _text(event.message)
-    fields = (text.key,) if kind == "template" else tuple(_field(event, name, text) for name in kind)
+    if kind == "template":
+        return _of_template(rule.name, event.module, text)
+    fields = tuple(_field(event, name, text) for name in kind)
     return Fingerprint(_digest(rule.name, event.module, *fields), text.title)
 
 
@@ -88,6 +90,11 @@ def _field(event: Event, name: str, text: Masked) -> str:
 def _digest(*parts: str) -> str:
     data = "\0".join(parts).encode(errors="surrogatepass")
     return blake2b(data, digest_size=8).hexdigest()
+
+
+@lru_cache(_REMEMBERED)
+def _of_template(rule: str, module: str, text: Masked) -> Fingerprint:
+    return Fingerprint(_digest(rule, module, text.key), text.title)
 
 
 def _text(message: str) -> Masked:

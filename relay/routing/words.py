@@ -59,9 +59,18 @@ class _Chunk(NamedTuple):
 def masked(line: str) -> Masked:
     """The line's constant words and its masked form."""
     raws = without_quoted_data(line).split(None, _MOST_CHUNKS)[:_MOST_CHUNKS]
-    chunks = [_known(raw) if len(raw) <= _LONG else _classify(raw) for raw in raws]
-    if any(chunk.role > _Role.NUMBER for chunk in chunks):
-        chunks = _in_context(chunks)
+    chunks = [
+        _A_NUMBER
+        if raw.isdecimal() and raw.isascii()
+        else _known(raw)
+        if len(raw) <= _LONG
+        else _classify(raw)
+        for raw in raws
+    ]
+    for place, chunk in enumerate(chunks):
+        if chunk.role > _Role.NUMBER:
+            chunks = _in_context(chunks, place)
+            break
     shown = " ".join([chunk.shown for chunk in chunks])
     return Masked(" ".join([chunk.words for chunk in chunks if chunk.words]) or shown, shown)
 
@@ -69,10 +78,17 @@ def masked(line: str) -> Masked:
 # -- neighbours ---------------------------------------------------------------------------------------------
 
 
-def _in_context(chunks: list[_Chunk]) -> list[_Chunk]:
-    """Chunks whose neighbours make them variables are replaced by placeholders."""
-    neighbours = zip([_NOTHING, *chunks], chunks, [*chunks[1:], _NOTHING], strict=False)
-    return [_overruled(before, chunk, after) or chunk for before, chunk, after in neighbours]
+def _in_context(chunks: list[_Chunk], first: int) -> list[_Chunk]:
+    """Chunks whose neighbours make them variables are replaced by placeholders; from `first` on there are such."""
+    overruled = list(chunks)
+    before = chunks[first - 1] if first else _NOTHING
+    for place in range(first, len(chunks)):
+        chunk = chunks[place]
+        if chunk.role > _Role.NUMBER or before.role > _Role.CALENDAR:
+            after = chunks[place + 1] if place + 1 < len(chunks) else _NOTHING
+            overruled[place] = _overruled(before, chunk, after) or chunk
+        before = chunk
+    return overruled
 
 
 def _overruled(before: _Chunk, chunk: _Chunk, after: _Chunk) -> _Chunk | None:
@@ -86,6 +102,7 @@ def _overruled(before: _Chunk, chunk: _Chunk, after: _Chunk) -> _Chunk | None:
     return None
 
 
+_A_NUMBER: Final = _Chunk("", "<num>", _Role.NUMBER, may_be_name=False)
 _NOTHING: Final = _Chunk("", "", _Role.PLAIN, may_be_name=False)
 _DATES: Final = (_Role.NUMBER, _Role.CALENDAR)
 

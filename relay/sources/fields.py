@@ -138,7 +138,7 @@ def read_members(members: Mapping[str, Any], now: float) -> Reading | None:
         return None
     if trace and trace != message:
         message = f"{message.rstrip()}\n{trace}"
-    reading = Reading(message=message, module=_take_text(flat, _MODULE))
+    reading = Reading(message=message, module=one_line(_take_text(flat, _MODULE)))
     for name in _LEVEL:
         if name in flat and (level := level_of(name, flat[name])) is not None:
             reading.level = level

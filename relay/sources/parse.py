@@ -45,20 +45,23 @@ class Parser:
         self._source = source
         self._settings = settings
         self._level = Level.ERROR if settings.level is None else settings.level
-        self.read = (
-            pattern_reader(settings.pattern) if settings.format == "regex" else READERS[settings.format]
-        )
+        self._reader = reader_of(settings)
         "".encode(settings.encoding)
 
     def event(self, raw: RawEvent, path: str, now: float) -> Event:
         """The event that these lines of that file are."""
         data = raw.lines[0] if len(raw.lines) == 1 else b"\n".join(raw.lines)
-        text = clean(data.decode(self._settings.encoding, "replace"))
-        reading = self.read(text, now) or read_plain(text, now)
+        text = data.decode(self._settings.encoding, "replace")
+        reading = self.read(text, now) or read_plain(clean(text), now)
         event = self.complete(reading, path, now, f"{clean(path)}:{raw.offset}")
         if raw.cut:
             return replace(event, message=f"{event.message} … [{raw.cut} bytes cut]")
         return event
+
+    def read(self, text: str, now: float) -> Reading | None:
+        """What the source's format makes of a text; None if it isn't of that format."""
+        # JSON is cleaned member by member: a control shown as an escape would break it.
+        return self._reader(text if self._settings.format == "json" else clean(text), now)
 
     def complete(self, reading: Reading, path: str, now: float, origin: str = "") -> Event:
         """An event of what was read; the settings and the file's name tell what the text didn't."""
@@ -78,14 +81,14 @@ def guess(line: str, source: str, settings: Sequence[tuple[str, TailSource]], no
 
     `source` is the event's source, and its format comes first; empty: the source whose format knew the line.
     """
-    text = clean(line.rstrip("\n"))
+    text = line.rstrip("\n")
     for name, tail in sorted(settings, key=lambda each: each[0] != source):
         if tail.format == "plain":
             continue
         parser = Parser(source or name, tail)
         if reading := parser.read(text, now):
             return parser.complete(reading, tail.tail[0], now)
-    readings = [reading for read in READERS.values() if (reading := read(text, now))]
+    readings = [reading for read in READERS.values() if (reading := read(clean(text), now))]
     tail = dict(settings).get(source, TailSource(tail=("",)))
     return Parser(source, tail).complete(max(readings, key=_told), tail.tail[0], now)
 

@@ -73,11 +73,13 @@ class Succession:
         """Another file, or none, is at its place now: find it by its inode, or its rest by its content."""
         place, was_live = generation.place, generation.moved_at is None
         self._register.leave(generation)
-        if was_live:
-            generation.moved_at = self._clock.monotonic()
         now_at = self.folder(place).find(generation.id)
         # Its inode under the name of a rotation, with other content: it was truncated first. Its turn will tell.
-        if now_at is not None and (self._is_at(generation, now_at) or is_rotation(now_at, generation.log)):
+        truncated = now_at is not None and not packed(now_at) and is_rotation(now_at, generation.log)
+        moved = now_at is not None and (truncated or self._is_at(generation, now_at))
+        if was_live:
+            generation.moved_at = self._clock.monotonic()
+        if now_at is not None and moved:
             log.info("file_moved", path=shown(place), to=shown(now_at))
             await self._move(generation, now_at)
         elif generation.exhausted or generation.content is not None:
@@ -291,6 +293,10 @@ class Succession:
     def _find_packed(self, generation: Generation) -> None:
         """The compressed form of a file that was read, or is held open: it keeps the time of the last write."""
         content = generation.content
+        if content is not None and not generation.mark.known:
+            generation.mark = Mark.at(content, generation.mark.offset)
+        if not generation.mark.known:
+            return
         written = os.fstat(content.fd).st_mtime_ns if isinstance(content, Plain) else generation.seen[1]
         for sibling in self._candidates(generation):
             same_time = sibling.mtime_ns // 10**9 == written // 10**9
@@ -372,13 +378,16 @@ class Succession:
         """Whether an unknown file is a copy of a log beside it, which isn't to be read again."""
         sibling = Sibling(path, id, size, 0, 0)
         for generation in self.logs_beside(path):
-            if not self._is_intact(generation):
+            if not self._linked(generation):
+                if generation.place:
+                    await self.displaced(generation)
+            elif not self._is_intact(generation):
                 await self.replaced(generation)
             elif generation.content is not None:
                 await self.compare(generation, generation.content)
             if id in self._register.files:
                 return True
-            if generation.content is not None and self._holds_same(sibling, generation.content):
+            if generation.place and generation.content is not None and self._holds_same(sibling, generation.content):
                 return self._is_being_made(generation, sibling)
         self._copies.pop(path, None)
         return False

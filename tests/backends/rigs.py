@@ -9,56 +9,19 @@ import contextlib
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any, Self, cast
-
-import aiohttp
 
 from relay.backends import console, rtx, webhook
 from relay.backends.base import Backend, Door, Settings
-from relay.backends.fit import utf8_bytes
-from relay.backends.registry import build
-from relay.clock import FakeClock
 from relay.values import Secret
+from tests.backends import rigs_chat, rigs_cn, rigs_mail, rigs_push, rigs_seeds
+from tests.backends.rig import CANARY, Rig
 from tests.emulators.faults import decoded
 from tests.emulators.rtx import RtxServer
 from tests.emulators.webhook import WebhookReceiver
 
-CANARY = "c4n4ry"  # part of every secret in every rig's settings
 SIGNING = "whsec_" + "YzRuNHJ5" * 4  # base64 of the canary, among others
-
-
-def nothing(emulator: Any) -> list[str]:
-    return []
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rig:
-    """One backend with its emulator."""
-
-    emulator: Callable[[], AbstractAsyncContextManager[Any]]
-    settings: Callable[[Any], Settings]  # that reach that emulator, secrets with CANARY in them
-    to: str  # an address the emulator knows
-    read: Callable[[Any], list[str]]  # the messages that arrived, as a person reads them
-    markup: Callable[[Any], list[str]] = (
-        nothing  # links, mentions and the like the service made of their text
-    )
-    unknown: str = ""  # an address the service refuses; "": it knows none
-    refused: tuple[str, ...] = ()  # addresses refused without asking the service
-    size: Callable[[str], int] = utf8_bytes  # how the service counts
-    limit: int = 0  # of a message read, by `size`; 0: none
-    http: bool = True
-    build: Callable[[Settings, Door, Any], Backend] = field(
-        default=lambda settings, door, _: build(settings, door)
-    )
-
-    def backend(self, session: aiohttp.ClientSession, emulator: Any, **changes: Any) -> Backend:
-        door = Door(session=session, clock=FakeClock(), name="under-test")
-        settings = self.settings(emulator)
-        fields = {name: getattr(settings, name) for name in settings.__struct_fields__}
-        return self.build(type(settings)(**{**fields, **changes}), door, emulator)
 
 
 class Pipe:
@@ -113,7 +76,12 @@ def webhook_rig(form: Any) -> Rig:
     )
 
 
-RIGS = {
+RIGS: dict[str, Rig] = {
+    **rigs_chat.RIGS,
+    **rigs_cn.RIGS,
+    **rigs_mail.RIGS,
+    **rigs_push.RIGS,
+    **rigs_seeds.RIGS,
     "console": Rig(
         emulator=Pipe,
         settings=lambda _: console.Settings(),

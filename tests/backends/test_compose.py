@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from relay.backends.compose import Link, compose, moment
+from relay.backends.compose import compose, moment
 from relay.backends.dialect import text_of
 from relay.models import AlertState, Level, Reason
 from tests.backends.messages import NOW, message, reminder
@@ -86,7 +86,7 @@ def test_a_message_about_relay_itself_has_no_empty_facts() -> None:
 
 
 def test_links_stand_before_the_footer() -> None:
-    text = text_of(compose(message(), NOW, (Link("ack", "http://relay/a/17"),)))
+    text = text_of(compose(message(links=(("ack", "http://relay/a/17"),)), NOW))
     assert text.endswith("ack: http://relay/a/17\nalert 17")
 
 

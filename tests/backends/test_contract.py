@@ -21,7 +21,8 @@ from relay.backends.mask import secrets_in
 from relay.errors import BackendDownError, BackendError, RateLimitedError, RejectedError, TemporaryError
 from relay.models import AlertState, Reason
 from tests.backends.messages import NOW, message, reminder
-from tests.backends.rigs import CANARY, RIGS, SIGNING, Rig
+from tests.backends.rig import CANARY, Rig
+from tests.backends.rigs import RIGS, SIGNING
 from tests.emulators.faults import ERROR_PAGE, HUGE, REDIRECT, Fault
 
 HTTP_RIGS = [name for name, rig in RIGS.items() if rig.http]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from relay.backends.base import Door
-from relay.backends.compose import Link, compose
+from relay.backends.compose import compose
 from relay.backends.fit import utf8_bytes
 from relay.backends.rtx import MOST_URL, Rtx, Settings
 from relay.errors import BackendDownError, NeedsFallbackError, RateLimitedError, RejectedError, TemporaryError
@@ -141,9 +141,8 @@ async def test_what_gbk_lacks_is_replaced(server: RtxServer, rtx: Any) -> None:
 
 async def test_relays_own_links_survive(server: RtxServer, rtx: Any, door: Door) -> None:
     backend = rtx()
-    composition = compose(
-        message(text="[x|http://evil]"), door.clock.now(), (Link("确认", "http://relay/a/17?x=1"),)
-    )
+    told = message(text="[x|http://evil]", links=(("确认", "http://relay/a/17?x=1"),))
+    composition = compose(told, door.clock.now())
     text, _ = backend._form(backend._call_for("zhangsan", ""), composition)
     assert LINK.findall(text) == [("确认", "http://relay/a/17?x=1")]
 

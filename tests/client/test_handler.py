@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -237,7 +238,17 @@ spool = {str(relay.path.with_name("spool"))!r}
 log.addHandler(RelayHandler(socket_path={str(relay.path)!r}, spool=spool, timeout=2))
 {textwrap.dedent(code)}
 """
-    return subprocess.Popen([sys.executable, "-W", "error", "-c", program], text=True, **options)
+    command = [sys.executable, "-W", "error", "-c", program]
+    return subprocess.Popen(command, text=True, start_new_session=True, **options)
+
+
+def status_of(child: subprocess.Popen[str]) -> int:
+    """How a program ended; it is killed, with what it forked, if it doesn't."""
+    try:
+        return child.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        raise
 
 
 def test_the_end_of_the_program_sends_what_waits(relay: FakeRelay) -> None:
@@ -270,7 +281,7 @@ def test_two_programs_share_a_spool(tmp_path: Path) -> None:
         code = "for n in range(200): log.error('%s %d', sys.argv[-1], n)\nlog.handlers[0].flush()"
         children = [run(code, relay) for _ in range(2)]
         for child in children:
-            assert child.wait(20) == 0
+            assert status_of(child) == 0
         relay.start()
         program = Program(relay)
         assert len(relay.messages(400)) == 400
@@ -292,7 +303,7 @@ def test_a_fork_sends_its_own_and_not_its_parents(relay: FakeRelay) -> None:
     sys.exit(status)
     """
     with run(code, relay) as child:
-        assert child.wait(20) == 0
+        assert status_of(child) == 0
     assert sorted(relay.messages(4)) == ["after", "before", "child", "parent"]
     assert len(relay.seen) == 4
 

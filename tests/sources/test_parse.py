@@ -191,6 +191,11 @@ def test_what_is_no_json_is_plain(line: str) -> None:
     assert (event.message, event.level) == (line, Level.ERROR)
 
 
+def test_controls_in_json_are_shown_and_do_not_break_it() -> None:
+    event = parsed("json", '{"msg":"a\x7fb\\u001b[31mc","logger":"x\\ny","k":"\\u202e"}')
+    assert (event.message, event.module, event.labels) == ("a\\x7fbc", "x y", {"k": "\\u202e"})
+
+
 def test_json_without_a_message_is_its_own() -> None:
     assert parsed("json", '{"status":500}').message == '{"status":500}'
 

@@ -1,0 +1,61 @@
+"""Access tokens that expire: fetched once at a time, with the lifetime that the service states."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from relay.backends.base import Door
+from relay.errors import BackendDownError, BackendError
+
+T = TypeVar("T")
+
+MARGIN: Final = 300.0  # seconds before its end from which a token isn't used any more
+
+
+class TokenRefusedError(BackendError):
+    """The service doesn't take this token (any more)."""
+
+    outcome = "token_refused"
+
+
+class Tokens:
+    """One credential's token. `fetch` asks the service: (token, seconds it is good for)."""
+
+    def __init__(
+        self, door: Door, fetch: Callable[[], Awaitable[tuple[str, float]]], margin: float = MARGIN
+    ) -> None:
+        self._clock = door.clock
+        self._fetch = fetch
+        self._margin = margin
+        self._token = ""
+        self._until = 0.0  # monotonic
+        self._fetching = asyncio.Lock()
+
+    async def get(self) -> str:
+        """A token that is good for a while; callers that come together cause one fetch."""
+        async with self._fetching:
+            if not self._token or self._clock.monotonic() >= self._until:
+                self._token, seconds = await self._fetch()
+                # A service may state less than the margin: such a token is still good for half its time.
+                self._until = self._clock.monotonic() + max(seconds - self._margin, seconds / 2)
+            return self._token
+
+    def drop(self, token: str) -> None:
+        """Forget a refused token, unless another has taken its place since."""
+        if token == self._token:
+            self._token = ""
+
+    async def use(self, call: Callable[[str], Awaitable[T]]) -> T:
+        """`call` with a token. One that is refused is replaced once; a second refusal needs an operator."""
+        for _ in range(2):
+            token = await self.get()
+            try:
+                return await call(token)
+            except TokenRefusedError as error:
+                self.drop(token)
+                refused = error
+        raise BackendDownError(
+            f"a fresh token was refused: {refused}", code=refused.code, detail=refused.detail
+        )
