@@ -21,8 +21,10 @@ import aiohttp
 import structlog
 
 from relay import __version__, systemd
+from relay import log as log_guard
 from relay.backends.base import Backend, Door, Settings
 from relay.backends.http import open_session
+from relay.backends.mask import secrets_in
 from relay.backends.registry import build
 from relay.book import RecentIds
 from relay.clock import Clock, SystemClock
@@ -48,6 +50,7 @@ DRAIN_PIPELINE: Final = 5.0  # seconds that the queue gets to drain into the sto
 EDITS_EVERY: Final = 1.0  # seconds between looks at rules.yaml
 SWEEP_EVERY: Final = 60.0  # seconds between looks for what is over
 IDS_WINDOW: Final = 600.0  # seconds back from which writers' ids are remembered after a restart
+GC_THRESHOLDS: Final = (20_000, 20, 50)  # records form no cycles: look for some less often than by default
 IDS_MOST: Final = 200_000
 
 
@@ -69,6 +72,7 @@ class App:
         self._reloading = asyncio.Lock()
         self._config_refused = ""  # the problems of the latest edit, while an older set goes on
         self._backends: dict[str, Backend] = {}
+        log_guard.guard(secret for each in rules.config.backends.values() for secret in secrets_in(each))
         self._intake = Intake()
         self._dispatcher = Dispatcher(store, clock, self.report)
         self._pipeline = Pipeline(
@@ -140,6 +144,7 @@ class App:
     def _ready(self) -> None:
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         config = self._rules.config
         log.info("started", version=__version__, rules=len(config.rules), sources=len(config.sources))
         systemd.notify(READY=1, STATUS=self._summary())
@@ -211,6 +216,7 @@ class App:
 
     async def _swap(self, rules: Rules) -> None:
         """Nothing in flight is lost: what is decided stays decided, sources hand over before they change."""
+        log_guard.guard(secret for each in rules.config.backends.values() for secret in secrets_in(each))
         backends = await self._built(rules.config)
         old, self._rules = self._rules, rules
         self._pipeline.rules = rules

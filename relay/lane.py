@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+from collections import deque
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -80,11 +81,13 @@ class Lane:
         self._around = around
         self._most = settings.concurrency or backend.limits.concurrency
         windows = tuple(parse_rate(text) for text in settings.rate) or backend.limits.windows
+        self._limited = bool(windows)
         self._quota = Quota(windows)
         self._quota.preload(sent)  # a restart doesn't reset the service's window
         self._accepted = 0  # since start or since it was last down: sets the number of seats
         self._taken = 0  # seats taken: reserved, on their way, or being settled
         self._reserved: list[float] = []  # when each seat was taken whose delivery hasn't started yet
+        self._ready: deque[Delivery] = deque()  # claimed, and waiting for a seat: hides the claim's commit
         self._next_due: float | None = -math.inf  # wall time of the earliest pending one; None: none known
         self._resume_at = 0.0  # monotonic time until which nothing is tried
         self._pause = 0.0  # seconds of the current pause while down
@@ -104,7 +107,7 @@ class Lane:
         now = self._around.clock.monotonic()
         backlog = self._next_due is not None and self._next_due <= self._around.clock.now()
         closed = self._group is None or self._stopping
-        if backlog or closed or now < self._resume_at or self._taken >= self._seats:
+        if backlog or self._ready or closed or now < self._resume_at or self._taken >= self._seats:
             return False
         if self._quota.take(now) > 0:
             return False
@@ -142,29 +145,30 @@ class Lane:
                 self.turned_at = self._around.clock.monotonic()
                 if wait > 0:
                     await self._sleep(min(wait, 5.0))
+            while self._ready:
+                delivery = self._ready.popleft()
+                self._group.create_task(self._settle(self._settled(delivery, retry.Interrupted()), None))
 
     async def turn(self) -> float:
         """Claim and start what is due and has a seat; seconds until the next look is worth it."""
         clock = self._around.clock
-        if self._next_due is None:
-            return math.inf
-        if self._next_due > clock.now():
-            return self._next_due - clock.now()
+        wait = math.inf if self._next_due is None else self._next_due - clock.now()
+        if wait > 0 and not self._ready:
+            return wait
         pause = self._resume_at - clock.monotonic()
         if pause > 0:
             return await self._reroute(pause)
-        free, wait = self._take_seats()
-        if not free:
-            return wait
-        claimed: list[Delivery] = []
-        try:
-            claimed = await self._claim(free)
-        finally:
-            for _ in range(free - len(claimed)):
-                self.give_back()
-        for delivery in claimed:
-            self.start(delivery)
-        if len(claimed) < free:
+        free, quota_wait = self._take_seats()
+        free = self._start_ready(free)
+        ahead = 0 if self._limited else self._seats
+        want = free + ahead - len(self._ready)
+        if wait > 0 or want <= ahead // 2:
+            self._give_back(free)
+            return quota_wait
+        claimed = await self._claim(want)
+        self._ready.extend(claimed)
+        self._give_back(self._start_ready(free))
+        if len(claimed) < want:
             await self._look_ahead()
         return 0.0
 
@@ -220,6 +224,17 @@ class Lane:
         self._taken += 1
         self._reserved.append(now)
 
+    def _give_back(self, count: int) -> None:
+        for _ in range(count):
+            self.give_back()
+
+    def _start_ready(self, free: int) -> int:
+        """Give the `free` seats to what is claimed already; how many are left."""
+        while free and self._ready:
+            self.start(self._ready.popleft())
+            free -= 1
+        return free
+
     async def _claim(self, most: int) -> list[Delivery]:
         now = self._around.clock.now()
         lease = now + 2 * self.backend.settings.timeout + 60
@@ -246,12 +261,15 @@ class Lane:
             return pause
         error = BackendDownError(self._why)
         now = self._around.clock.now()
-        claimed = await self._claim(REROUTE)
+        claimed = [*self._ready, *await self._claim(REROUTE)]
+        self._ready.clear()
+        rerouted = []
         for delivery in claimed:
             moved = self._settled(delivery, error)
             if moved.state is DeliveryState.PENDING and moved.address.backend == self.name:
                 moved = structs.replace(moved, next_at=now + pause)
-            await self._settle(moved, None)
+            rerouted.append(self._settle(moved, None))
+        await asyncio.gather(*rerouted)
         if len(claimed) < REROUTE:
             await self._look_ahead()
         return 0.0
@@ -269,8 +287,10 @@ class Lane:
         self._log(delivery, settled, outcome, seconds)
         await self._settle(settled, attempt)
         self._taken -= 1
-        self._wake.set()
         self._learn(outcome, began)
+        if self._ready and not self._stopping and self._resume_at <= self._around.clock.monotonic():
+            self._give_back(self._start_ready(self._take_seats()[0]))
+        self._wake.set()
 
     async def _attempt(self, delivery: Delivery, now: float) -> Outcome:
         if now >= delivery.expires_at:

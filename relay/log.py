@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Iterable, MutableMapping
+from functools import lru_cache
 from typing import Any, Final, TextIO
 
 import msgspec
@@ -35,6 +37,18 @@ def _mask_values(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMa
     return fields
 
 
+def _stamp(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """UTC to the millisecond; the seconds' text is remembered."""
+    now = time.time()
+    fields["timestamp"] = f"{_second(int(now))}.{int(now % 1 * 1000):03d}Z"
+    return fields
+
+
+@lru_cache(1)
+def _second(at: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
+
+
 def _json(fields: MutableMapping[str, Any], **_: Any) -> str:
     return msgspec.json.encode(fields, enc_hook=str).decode("utf-8", "replace")
 
@@ -44,9 +58,7 @@ def configure(*, level: str = "info", stream: TextIO | None = None) -> None:
     stream = stream or sys.stderr
     pretty = stream.isatty()
     processors: list[Any] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.format_exc_info,
         _mask_values,
     ]
     if pretty:
@@ -55,10 +67,7 @@ def configure(*, level: str = "info", stream: TextIO | None = None) -> None:
             structlog.dev.ConsoleRenderer(colors=True, pad_event_to=28),
         ]
     else:
-        processors += [
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(serializer=_json),
-        ]
+        processors += [_stamp, structlog.processors.JSONRenderer(serializer=_json)]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),

@@ -110,6 +110,15 @@ class Problem(Struct):
     reason: str = ""
 
 
+class Sorted(Struct):
+    """A batch on its way: what one reading of the rules makes of its events."""
+
+    rules: Rules
+    batches: Sequence[Batch]
+    problems: dict[str, Problem]  # by fingerprint
+    rows: list[tuple[Event, Problem | None]]  # the events to store, each with its (first) problem
+
+
 class Pipeline:
     """The first half of relay."""
 
@@ -142,16 +151,24 @@ class Pipeline:
         self._serial = time.time_ns()  # tells apart events that nothing else does
 
     async def run(self) -> None:
-        """Until the intake is closed and drained."""
-        while batches := await self._next():
-            await self.run_once(batches)
+        """Until the intake is closed and drained: the next batch is sorted while this one is written."""
+        async with asyncio.TaskGroup() as group:
+            writing: asyncio.Task[None] | None = None
+            while batches := await self._next():
+                batch = self._sort(batches, self.rules)
+                if writing is not None:
+                    await writing
+                writing = group.create_task(self._turn(batch))
         await self.run_once([])
 
-    async def run_once(self, batches: Sequence[Batch]) -> int:
-        """One transaction; the number of events in it."""
+    async def run_once(self, batches: Sequence[Batch]) -> None:
+        """One transaction, from beginning to end."""
+        await self._turn(self._sort(batches, self.rules))
+
+    async def _turn(self, batch: Sorted) -> None:
+        """Decide, write, and only then let go of the batch."""
         now = self._clock.now()
-        rules = self.rules
-        problems, rows = self._sort(batches, rules)
+        rules, problems, rows, batches = batch.rules, batch.problems, batch.rows, batch.batches
         commit = Commit()
         changed: dict[str, Alert] = {}
         for problem in problems.values():
@@ -167,11 +184,10 @@ class Pipeline:
         for latest in changed.values():
             self.book.put(latest)
         self._hand_over(commit.deliveries)
-        for batch in batches:
-            if batch.done is not None:
-                batch.done(None)
+        for each in batches:
+            if each.done is not None:
+                each.done(None)
         self.turned_at = self._clock.monotonic()
-        return len(rows)
 
     def waiting_positions(self) -> Sequence[Position]:
         """Positions handed over that aren't in the store yet."""
@@ -203,10 +219,8 @@ class Pipeline:
         except TimeoutError:
             return [Batch(events=[])]
 
-    def _sort(
-        self, batches: Sequence[Batch], rules: Rules
-    ) -> tuple[dict[str, Problem], list[tuple[Event, Problem | None]]]:
-        """Events by problem; beside it the events to store, each with its (first) problem."""
+    def _sort(self, batches: Sequence[Batch], rules: Rules) -> Sorted:
+        """Events by problem; nothing is decided yet."""
         problems: dict[str, Problem] = {}
         rows: list[tuple[Event, Problem | None]] = []
         for batch in batches:
@@ -226,7 +240,7 @@ class Pipeline:
                 self.counts["matched" if owner else "unmatched"] += 1
                 if owner or event.program:  # what a writer was told is stored, is stored
                     rows.append((event, owner))
-        return problems, rows
+        return Sorted(rules, batches, problems, rows)
 
     def _decide(
         self, rules: Rules, problem: Problem, now: float, commit: Commit, changed: dict[str, Alert]

@@ -79,7 +79,7 @@ class Backend(abc.ABC):
 
     type: ClassVar[str]
     settings: Settings
-    limits: ClassVar[Limits] = Limits()
+    limits: Limits = Limits()  # of the class; of the instance where settings decide
 
     def __init__(self, settings: Settings, door: Door) -> None:
         self.settings = settings

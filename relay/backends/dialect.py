@@ -24,6 +24,8 @@ def cleaned(value: Any) -> Any:
     match value:
         case str():
             return clean(value)
+        case int() | float() | None:
+            return value
         case dict():
             return {clean(key): cleaned(part) for key, part in value.items()}
         case list() | tuple():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from relay.backends import console, rtx, webhook
+from relay.backends import console, rtx, smtp, webhook
 from relay.backends.base import Backend, Door, Registered, Settings
 from relay.errors import RelayError
 
@@ -21,6 +21,7 @@ GROUP: Final = "relay.backends"
 TYPES: Final[dict[str, Registered]] = {
     "console": Registered(console.Settings, console.Console),
     "rtx": Registered(rtx.Settings, rtx.Rtx),
+    "smtp": Registered(smtp.Settings, smtp.Smtp),
     "webhook": Registered(webhook.Settings, webhook.Webhook),
 }
 

@@ -11,6 +11,7 @@ import hmac
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Literal
 
 from relay.backends.compose import compose
@@ -125,13 +126,14 @@ def idempotency_key(message: Message) -> str:
     return _hash_of((str(message.last_seen), str(part)) for part in told)
 
 
+@lru_cache(1024)
 def rfc3339(at: float) -> str:
     """A time in UTC to the millisecond: `2026-01-02T03:04:05.678Z`."""
     try:
         moment = datetime.fromtimestamp(at, UTC)
     except (OverflowError, ValueError, OSError):
         return _NEVER  # an event may claim any time
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def _labels(message: Message) -> dict[str, str]:

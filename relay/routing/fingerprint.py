@@ -27,6 +27,9 @@ _REMEMBERED: Final = 4096  # whole messages, and keys; messages of up to:
 _SHORT: Final = 1024  # characters
 _DEEPEST: Final = 3  # a trace in a JSON field in ...
 
+_ALIKE: Final = str.maketrans("123456789", "000000000")
+_VALUES_TELL: Final = re.compile(r"ORA|TNS|PLS|RMAN|SQLSTATE|:(?:22|25|53|80|[34589]\d\d\d?|6379)(?!\d)|<\d")
+
 # nginx ends its errors with the request's particulars, some of them optional.
 _REQUEST: Final = ", client: "
 _TELLING_LINE: Final = re.compile(r"(?i)(?:fatal|error|panic|caused by|exception)\b[^\n]{0,20}:")
@@ -98,7 +101,18 @@ def _of_template(rule: str, module: str, text: Masked) -> Fingerprint:
 
 
 def _text(message: str) -> Masked:
-    return _known(message) if len(message) <= _SHORT else _mask(message)
+    return _known(alike(message)) if len(message) <= _SHORT else _mask(message)
+
+
+def alike(message: str) -> str:
+    """The message with all digits made alike, where their values tell nothing: it is masked the same.
+
+    Messages that differ in numbers are then masked once. Values do tell something in error codes, well-known
+    ports, JSON (`00` is no number there), syslog priorities, and digits beyond ASCII.
+    """
+    if "{" in message or not message.isascii() or _VALUES_TELL.search(message):
+        return message
+    return message.translate(_ALIKE)
 
 
 def _mask(message: str) -> Masked:

@@ -6,6 +6,7 @@ import asyncio
 import bz2
 import errno
 import gzip
+import io
 import lzma
 import os
 import stat
@@ -15,14 +16,14 @@ from typing import IO, Final, Protocol
 
 from relay.sources.identity import FileId
 
-SLICE: Final = 64 * 1024  # bytes read at once: some hundred lines, a few ms of work
+SLICE: Final = 64 * 1024  # bytes unpacked at once
 WINDOW: Final = 1024 * 1024  # unpacked bytes kept to look back at: more than an event may be long
 
-_UNPACKERS: Final[dict[str, Callable[[IO[bytes]], IO[bytes]]]] = {
-    ".gz": lambda file: gzip.GzipFile(fileobj=file),  # type: ignore[dict-item,return-value]
-    ".bz2": bz2.BZ2File,  # type: ignore[dict-item]
-    ".xz": lzma.LZMAFile,  # type: ignore[dict-item]
-    ".lzma": lzma.LZMAFile,  # type: ignore[dict-item]
+_UNPACKERS: Final[dict[str, Callable[[IO[bytes]], io.BufferedIOBase]]] = {
+    ".gz": lambda file: gzip.GzipFile(fileobj=file),
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
+    ".lzma": lzma.LZMAFile,
 }
 PACKED: Final = (*_UNPACKERS, ".zst", ".lz4", ".zip", ".Z")  # ends of names that aren't text
 
@@ -97,7 +98,9 @@ class Packed:
 
     async def advance(self, offset: int) -> None:
         """Unpack up to `offset`."""
-        while self._start + len(self._window) < offset and self._unpack():
+        while self._start + len(self._window) < offset:
+            if not self._unpack():
+                return
             await asyncio.sleep(0)
 
     def close(self) -> None:
@@ -138,17 +141,12 @@ def open_content(path: str, *, follow: bool) -> Content:
     name: a name may change between the two.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    suffix = os.path.splitext(path)[1] if packed(path) else ""  # noqa: PTH122 - paths are strings here
+    if suffix and suffix not in _UNPACKERS:
+        raise OSError(errno.EOPNOTSUPP, f"relay can't unpack {suffix}", path)
     fd = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
-    try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", path)
-        if not packed(path):
-            return Plain(fd, FileId.of(found))
-        suffix = os.path.splitext(path)[1]  # noqa: PTH122 - paths are strings here
-        if suffix not in _UNPACKERS:
-            raise OSError(errno.EOPNOTSUPP, f"relay can't unpack {suffix}", path)
-        return Packed(fd, FileId.of(found), suffix)
-    except BaseException:
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
         os.close(fd)
-        raise
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return Packed(fd, FileId.of(found), suffix) if suffix else Plain(fd, FileId.of(found))

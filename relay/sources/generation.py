@@ -11,7 +11,7 @@ from relay.config.schema import TailSource
 from relay.models import Event, Position
 from relay.sources.content import Content, Packed, open_content
 from relay.sources.identity import HEAD, FileId, shown
-from relay.sources.lines import Lines, RawEvent, Script
+from relay.sources.lines import Lines, RawEvent, Script, readable
 from relay.sources.multiline import Joiner
 from relay.sources.parse import Parser
 from relay.sources.position import Mark
@@ -25,7 +25,7 @@ class Reader:
     def __init__(self, settings: TailSource, parser: Parser, first: bytes, offset: int) -> None:
         script = Script.of(settings.encoding, first)
         self._lines = Lines(script, settings.max_line, offset)
-        self._joiner = Joiner(settings)
+        self._joiner = Joiner(readable(settings))
         self._parser = parser
 
     @property
@@ -180,8 +180,8 @@ class Generation:
     def position(self, source: str) -> Position:
         """What to save with the events up to its mark.
 
-        `seen_at` is when it was last seen live, not when it was last read: a log's latest generation is the one
-        with the latest time, though the writer may still add a line to an older one.
+        `seen_at` is when it was last seen live, not when it was last read: a log's latest generation is the
+        one with the latest time, though the writer may still add a line to an older one.
         """
         self.told = self.mark.offset
         return Position(

@@ -1,4 +1,4 @@
-"""Which file is it? Its device and inode say so while it exists, its first bytes when it was copied or packed.
+"""Which file is it? Its device and inode say so while it exists, its first bytes when it was copied.
 
 An inode alone is not enough: ext4 gives the inode of a deleted file to the next one at once. A digest of the
 first bytes alone isn't either: every generation of a log may begin with the same banner.

@@ -6,6 +6,9 @@ import codecs
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.config.schema import TailSource
 
 # Encodings that a byte order mark decides, by their name without it.
 _MARKED: Final = {
@@ -62,6 +65,11 @@ class Script(Struct, frozen=True, gc=False):
         if self.wide:
             data = data.decode(self.wide, "replace").removeprefix("\ufeff").encode()
         return data
+
+
+def readable(settings: TailSource) -> TailSource:
+    """The settings by which lines are to be read once this module has split them."""
+    return replace(settings, encoding="utf-8") if Script.of(settings.encoding).wide else settings
 
 
 class Lines:
@@ -129,6 +137,9 @@ class Lines:
 
     def _keep(self, data: bytes) -> None:
         """More of the unfinished line."""
+        if len(self._kept) == self._most:
+            self._skipped += len(data)
+            return
         self._kept += data
         if len(self._kept) <= self._most:
             return

@@ -19,11 +19,11 @@ class Register:
         self.files: dict[FileId, Generation] = {}  # who reads that file
         self.at: dict[str, Generation] = {}  # who is at that path
         self.live: dict[str, Generation] = {}  # who was the log of that name at the last look
-        # Rotated files that were there before relay first started, with the time of their last write: not ours.
+        # Rotated files that were there before relay first started, and when they were last written: not ours.
         self.bystanders: dict[FileId, int] = {}
 
     def restore(self, positions: Iterable[Position], monotonic: float) -> None:
-        """Generations as they were saved. The latest one of each log is taken for live, until it is looked for."""
+        """Generations as they were saved; the latest of each log is taken for live until it is looked for."""
         for position in sorted(positions, key=lambda each: each.seen_at):
             generation = Generation(
                 position.path,
@@ -82,7 +82,9 @@ class Register:
 
     def relatives(self, log_path: str) -> list[Generation]:
         """Generations of that log, and of logs that are named like its rotations."""
-        return [each for each in self.files.values() if log_path == each.log or is_rotation(each.log, log_path)]
+        return [
+            each for each in self.files.values() if log_path == each.log or is_rotation(each.log, log_path)
+        ]
 
     def lost(self) -> list[Generation]:
         """Those whose place another one has taken."""

@@ -1,7 +1,7 @@
 """What has a rotation moved where? Names of rotated logs, and what is in their folder.
 
-Age is told by the time of the last write, which gzip and logrotate keep; where two are equal, by the number or
-date in the name. Only names that look like rotations of a log are ever taken for one: `app-debug.log` is not.
+Age is told by the time of the last write, which gzip and logrotate keep; where two are equal, by the number
+or date in the name. Only what is named like a rotation of a log is taken for one: `app-debug.log` is not.
 """
 # ruff: noqa: PTH116, PTH118, PTH122 - paths are strings here, as in discover.py
 
@@ -87,7 +87,7 @@ class Folder:
         self._told: set[tuple[str, tuple[int, int]]] = set()  # name and state of what `news` has told of
 
     def refresh(self) -> bool:
-        """Look again if something was created, renamed or deleted; whether that was so."""
+        """Look again if something was created, renamed or deleted; whether that was so. Raises OSError."""
         try:
             changed_ns = os.stat(self.path).st_mtime_ns
             if changed_ns == self._changed_ns:
@@ -96,12 +96,12 @@ class Folder:
             # What changes in the same tick of the file system's clock leaves the same time: look again then.
             settled = time.time_ns() - changed_ns > _TICK_NS
             self._changed_ns = changed_ns if settled else -1
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             self._changed_ns, self._names, self._rotated = -1, {}, {}
         return True
 
     def news(self) -> set[str]:
-        """The logs, as paths, beside which something rotated is that wasn't there when this was last asked."""
+        """The logs, as paths, beside which something rotated is that this hasn't told of yet."""
         if not self.refresh():
             return set()
         names = {name for each in self._rotated.values() for name in each}

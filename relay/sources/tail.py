@@ -11,7 +11,7 @@ import asyncio
 import math
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -25,6 +25,9 @@ from relay.sources.generation import Generation
 from relay.sources.handover import Handover
 from relay.sources.identity import FileId, shown
 from relay.sources.intake import Intake
+from relay.sources.lineage import Lineage
+from relay.sources.lines import readable
+from relay.sources.parse import Parser
 from relay.sources.position import Mark
 from relay.sources.register import Register
 from relay.sources.succession import Succession
@@ -36,6 +39,7 @@ log = structlog.get_logger()
 
 LOOK: Final = 4.0  # seconds between looks at everything where inotify tells what happens: a safety net
 SHARE: Final = 0.01  # of a core that looks at everything may take
+SHARE_POLLING: Final = 0.04  # the same where nothing else tells what happens
 KEEP: Final = 3600.0  # seconds that a rotated file which no pattern names is remembered
 REFRESH: Final = 86400.0  # seconds after which an idle file's position is saved again, so that it isn't swept
 BREATH: Final = 256  # files looked at before others get their turn
@@ -64,23 +68,22 @@ class Tail:
         self._troubles = Troubles(report)
         self._handover = Handover(name, intake, clock)
         self._ready: dict[Generation, None] = {}  # who may have something to read, in order
+        follow = settings.follow_symlinks
+        self._lineage = Lineage(
+            self._register, clock, follow=follow, wanted=self._wants, queue=self._queue, report=report
+        )
         self._succession = Succession(
-            self._register,
-            clock,
-            follow=settings.follow_symlinks,
-            wanted=self._wants,
-            queue=self._queue,
-            report=report,
+            self._register, self._lineage, clock, follow=follow, wanted=self._wants, queue=self._queue
         )
         self._turns = Turns(
-            name,
             settings,
+            Parser(name, readable(settings)),
             clock,
-            self._ready,
-            self._register,
-            self._succession,
-            self._handover,
-            self._troubles,
+            ready=self._ready,
+            register=self._register,
+            succession=self._succession,
+            handover=self._handover,
+            troubles=self._troubles,
         )
         self._stirred = asyncio.Event()
         self._watch = Watch(self._stirred.set)
@@ -127,11 +130,10 @@ class Tail:
         while True:
             self._stirred.clear()
             await self._attend()
+            self._turns.tick()
             if self._ready:
                 await self._turns.take()
-                continue
-            self._turns.tick()
-            if not self._ready:
+            else:
                 alarm.set(min(self._look_at, self._turns.next_time()))
                 await self._stirred.wait()
 
@@ -157,7 +159,8 @@ class Tail:
         if self._first_start:
             self._first_start = False
             await self._meet(found)
-        await self._succession.reunite()
+        for generation in self._register.lost():
+            await self._guarded(generation.place, self._succession.reunite(generation))
         known = list(self._register.at)
         new = sorted(set(found) - set(known), key=_written_at)
         self._stir_kin(found)
@@ -167,8 +170,11 @@ class Tail:
                 await asyncio.sleep(0)
         self._succession.looked_at = now
         self._refresh()
+        self._turns.close_idle()
         took = self._clock.monotonic() - began
-        self._look_at = began + max(self._settings.poll if self._watch.polling else LOOK, took / SHARE)
+        polling = self._watch.polling
+        pause = max(self._settings.poll, took / SHARE_POLLING) if polling else max(LOOK, took / SHARE)
+        self._look_at = began + pause
 
     async def _walk(self) -> list[str]:
         """The paths that the patterns name, their folders watched."""
@@ -187,6 +193,16 @@ class Tail:
     async def _look(self, path: str) -> None:
         """At what is at that path now."""
         path = self._aliases.get(path, path)
+        await self._guarded(path, self._look_at_path(path))
+
+    async def _guarded(self, path: str, look: Awaitable[None]) -> None:
+        """A look that may find a folder it can't read: then nothing is known to have changed."""
+        try:
+            await look
+        except OSError as error:
+            self._turns.tell(path, error)
+
+    async def _look_at_path(self, path: str) -> None:
         found = self._stat(path)
         generation = self._register.at.get(path)
         if generation is not None:
@@ -204,7 +220,7 @@ class Tail:
     async def _meet(self, paths: Iterable[str]) -> None:
         """The first look ever: what is there already begins where `start` says."""
         for number, path in enumerate(paths):
-            folder = self._succession.folder(path)
+            folder = self._lineage.folder(path)
             siblings = folder.siblings(os.path.basename(path))
             self._register.bystanders.update({each.id: each.mtime_ns for each in siblings})
             if self._settings.start == "end" and (found := self._stat(path)):
@@ -223,8 +239,12 @@ class Tail:
     def _stir_kin(self, found: Iterable[str]) -> None:
         """Have logs compared beside which something rotated has appeared."""
         for folder in {os.path.dirname(path) for path in found}:
-            news = self._succession.folder(os.path.join(folder, "")).news()
-            self._compare(self._register.live[path] for path in news if path in self._register.live)
+            try:
+                news = self._lineage.folder(os.path.join(folder, "")).news()
+            except OSError as error:
+                self._turns.tell(folder, error)
+            else:
+                self._compare(self._register.live[path] for path in news if path in self._register.live)
 
     def _compare(self, logs: Iterable[Generation]) -> None:
         for generation in logs:
@@ -239,9 +259,8 @@ class Tail:
                 if now - generation.told_at >= REFRESH:
                     generation.told = -1
                     self._handover.owe(generation)
-            elif generation.exhausted and not self._wants(generation.place):
-                if now - max(generation.moved_at, generation.quiet_since) >= KEEP:
-                    self._turns.forget(generation)
+            elif generation.exhausted and now - max(generation.moved_at, generation.quiet_since) >= KEEP:
+                self._turns.forget(generation, unless=self._wants)
 
     def _places(self) -> set[str]:
         """The folders of known files; where symlinks are followed, those they lead to."""

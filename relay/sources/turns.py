@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import math
 import os
+from collections.abc import Callable
 from typing import Final
 
 import structlog
-from msgspec.structs import replace
 
 from relay.clock import Clock
 from relay.config.schema import TailSource
@@ -27,6 +26,7 @@ from relay.sources.trouble import Trouble, Troubles
 
 log = structlog.get_logger()
 
+TURN: Final = 16 * 1024  # bytes read at once: some hundred lines, about 2 ms of work
 OPEN: Final = 256  # files open at once, about
 GRACE: Final = 3.0  # seconds without a byte after which a rotated file's writer is taken to have left it
 IDLE: Final = 10.0  # seconds without a byte after which a file is closed
@@ -42,19 +42,18 @@ class Turns:
 
     def __init__(
         self,
-        name: str,
         settings: TailSource,
+        parser: Parser,
         clock: Clock,
+        *,
         ready: dict[Generation, None],
         register: Register,
         succession: Succession,
         handover: Handover,
         troubles: Troubles,
     ) -> None:
-        # Lines of wide encodings come as UTF-8 (see lines.py).
-        wide = Script.of(settings.encoding).wide
         self._settings = settings
-        self._parser = Parser(name, replace(settings, encoding="utf-8") if wide else settings)
+        self._parser = parser
         self._clock = clock
         self._ready = ready
         self._register = register
@@ -62,9 +61,7 @@ class Turns:
         self._handover = handover
         self._troubles = troubles
         self._open: dict[Generation, None] = {}  # least recently used first
-        self._leaving: dict[
-            Generation, None
-        ] = {}  # rotated and read to the end; the writer may not have left
+        self._leaving: dict[Generation, None] = {}  # rotated, read to the end; the writer may still be there
         self._due: dict[Generation, float] = {}  # when a pending event is to be flushed, in monotonic time
 
     @property
@@ -107,35 +104,39 @@ class Turns:
             await asyncio.sleep(0)
 
     def tick(self) -> None:
-        """Flush, finish and close what it is time for; hand over positions that have waited."""
+        """Flush and finish what it is time for; hand over positions that have waited."""
         now = self._clock.monotonic()
         for generation in [each for each, due in self._due.items() if due <= now]:
             self._flush(generation)
         for generation in list(self._leaving):
             if generation not in self._ready and now >= _left_at(generation):
                 self._leave(generation)
-        for generation in list(self._open):
-            if now - generation.quiet_since >= IDLE and generation not in self._ready:
-                self._close(generation)
         if now >= self._handover.due:
             self._handover.pay()
 
-    def next_time(self) -> float:
-        """When `tick` has something to do, in monotonic time; idle files are closed at any tick."""
-        leaving = (_left_at(each) for each in self._leaving)
-        return min(
-            self._handover.due, min(self._due.values(), default=math.inf), min(leaving, default=math.inf)
-        )
+    def close_idle(self) -> None:
+        """Close files that haven't been written to for a while."""
+        now = self._clock.monotonic()
+        for generation in list(self._open):
+            if now - generation.quiet_since >= IDLE and generation not in self._ready:
+                self._close(generation)
 
-    def forget(self, generation: Generation) -> None:
-        """It is of no more interest."""
+    def next_time(self) -> float:
+        """When `tick` has something to do, in monotonic time."""
+        leaving = (_left_at(each) for each in self._leaving)
+        return min([self._handover.due, *self._due.values(), *leaving])
+
+    def forget(self, generation: Generation, *, unless: Callable[[str], bool]) -> None:
+        """A file that was rotated long ago is of no more interest, unless a pattern names its new place."""
+        if unless(generation.place):
+            return
         self._shut(generation)
         self._leaving.pop(generation, None)
         self._register.drop(generation)
 
     def close(self) -> None:
         """Let go of all files."""
-        for generation in list(self._open):
+        for generation in [*self._open, *self._register.files.values()]:
             if generation.content is not None:
                 generation.content.close()
                 generation.content = None
@@ -162,10 +163,10 @@ class Turns:
             return
         generation.verify(self._clock.now())
         await content.advance(generation.read)
-        data = content.read(generation.read, SLICE)
+        data = content.read(generation.read, TURN)
         if data:
             self._feed(generation, data)
-        if len(data) == SLICE:
+        if len(data) == TURN:
             self._ready[generation] = None
         else:
             self._at_end(generation, content)
@@ -288,29 +289,33 @@ class Turns:
             self._fail(generation, error)
             return None
         self._open[generation] = None
-        self._troubles.end("unreadable", shown(generation.place))
-        self._troubles.end("open_files", "")
+        if self._troubles:
+            self._troubles.end("unreadable", shown(generation.place))
+            self._troubles.end("open_files", "")
         return content
 
     def _fail(self, generation: Generation, error: OSError) -> None:
         """It can't be read now. As what was noticed isn't verified, it gets a turn at each look."""
         if error.errno in _CHANGED:
             return  # another file is there by now: the next look tells what became of this one
+        self.tell(generation.place, error)
+        if error.errno not in _TOO_MANY:
+            self._let_go(generation)
+
+    def tell(self, path: str, error: OSError) -> None:
+        """Something can't be read: trouble. If it is for want of descriptors, relay gives back its own."""
         if error.errno in _TOO_MANY:
             while self._close_one():
                 pass
             self._troubles.begin(Trouble("open_files", "", f"relay can't open more files: {error.strerror}"))
-            return
-        place = shown(generation.place)
-        self._troubles.begin(Trouble("unreadable", place, f"{place}: {error.strerror or error}"))
-        self._let_go(generation)
+        else:
+            self._troubles.begin(
+                Trouble("unreadable", shown(path), f"{shown(path)}: {error.strerror or error}")
+            )
 
     def _close_one(self) -> bool:
         """Close the least recently used file that can be opened again."""
-        for generation in self._open:
-            if self._close(generation):
-                return True
-        return False
+        return any(self._close(generation) for generation in self._open)
 
     def _close(self, generation: Generation) -> bool:
         """Close its file, unless it couldn't be found again or an event is pending."""

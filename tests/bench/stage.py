@@ -68,10 +68,13 @@ def stage(rules: str = RULES) -> Iterator[tuple[Relay, FastSink]]:
     try:
         relay.start()
         yield relay, sink
+    except BaseException:
+        print(relay.log.read_text()[-3000:])
+        raise
     finally:
         relay.stop()
         sink.stop()
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def connect(relay: Relay) -> socket.socket:

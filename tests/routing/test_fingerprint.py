@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from relay.routing.fingerprint import _mask, fingerprint, template
+from relay.routing.fingerprint import _mask, alike, fingerprint, template
 from tests.routing.build import event, rule
 
 ALERTS = [
@@ -213,3 +213,22 @@ def test_memory_is_bounded_whatever_comes() -> None:
     before = words._known.cache_info().currsize
     _mask("x" * 5000)
     assert words._known.cache_info().currsize == before
+
+
+def parts() -> st.SearchStrategy[str]:
+    known = ["10.0.0.7:5432", "ORA-00942", "12:30:59", "<13>", "0x1f", "db1:443", "a=7", "3ms", "v1.2", "x9"]
+    return st.one_of(
+        st.sampled_from(known), st.text(st.characters(codec="ascii"), max_size=8), st.from_regex(r"\d+")
+    )
+
+
+@settings(max_examples=400)
+@given(st.lists(parts(), max_size=8).map(" ".join))
+def test_making_digits_alike_changes_no_result(text: str) -> None:
+    assert _mask(alike(text)) == _mask(text)
+
+
+def test_making_digits_alike_changes_no_alert() -> None:
+    lines = (Path(__file__).parent / "alerts.jsonl").read_text().splitlines()
+    for text in (json.loads(line)["text"] for line in lines):
+        assert _mask(alike(text)) == _mask(text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,17 @@ class Following:
         """A look after some time, and what time alone brings."""
         self.clock.advance(seconds)
         return await self.look()
+
+    def fill(self) -> None:
+        """The intake takes next to nothing from now on, until it is drained."""
+        self.intake = Intake(high_events=10)
+        self.tail._handover._intake = self.intake
+
+    async def glance(self) -> None:
+        """A look that is broken off where the intake is full."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await self.tail.run_once()
 
     async def drain(self) -> list[Batch]:
         """What was handed over."""
