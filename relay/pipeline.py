@@ -42,7 +42,7 @@ from relay.sources.intake import Intake
 
 log = structlog.get_logger()
 
-MOST_EVENTS: Final = 1000  # per transaction
+MOST_EVENTS: Final = 2000  # per transaction
 MOST_DUE: Final = 500  # alerts whose time has come, per transaction
 MOST_LIVE: Final = 50_000  # live alerts in memory; beyond, the quietest are closed
 POSITIONS_EVERY: Final = 1.0  # seconds that positions which caused nothing may wait
@@ -159,6 +159,7 @@ class Pipeline:
                 if writing is not None:
                     await writing
                 writing = group.create_task(self._turn(batch))
+                await asyncio.sleep(0)  # it decides, and is at the store, before the next batch is sorted
         await self.run_once([])
 
     async def run_once(self, batches: Sequence[Batch]) -> None:

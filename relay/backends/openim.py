@@ -13,7 +13,9 @@ from msgspec import structs
 from relay.backends.base import Check, Door, Limits, Receipt
 from relay.backends.compose import compose
 from relay.backends.http import HttpBackend, operator_url
+from relay.backends.many import each
 from relay.backends.mask import Mask, secrets_in
+from relay.backends.meaning import examined
 from relay.backends.openim_answer import Purpose, verdict
 from relay.backends.openim_api import token_lifetime
 from relay.backends.openim_content import business_body, chat_body
@@ -28,6 +30,8 @@ __all__ = ["OpenIm", "Settings"]
 SINGLE, NOTIFICATION = 1, 4  # types of session; those of groups differ between versions
 MOST_ASKED: Final = 40  # users in one question for who is online: each answer holds all of a user's tokens
 TRIES: Final = 3  # for a receiver that a batch left out without a reason
+
+Outcomes = dict[str, Receipt | BackendError]
 
 
 class OpenIm(HttpBackend):
@@ -66,15 +70,11 @@ class OpenIm(HttpBackend):
     async def send_many(self, message: Message, tos: Sequence[str]) -> list[Receipt | BackendError]:
         """One call for all users among the addresses; groups and impossible addresses by themselves."""
         users = {to: place_of(to)[1] for to in tos if self._is_user(to)}
-        names = list(dict.fromkeys(users.values()))
-        absent = await self._absent(names) if self.settings.presence_check else set()
-        present = [name for name in names if name not in absent]
-        alone = [to for to in dict.fromkeys(tos) if to not in users]
-        told, *others = await asyncio.gather(
-            self._batch(message, present), *(self._outcome(message, to) for to in alone)
+        told, others = await asyncio.gather(
+            self._tell(message, list(dict.fromkeys(users.values()))),
+            each(lambda to: self.send(message, to), (to for to in tos if to not in users)),
         )
-        told |= {name: _offline() for name in absent}
-        outcomes = {to: told[name] for to, name in users.items()} | dict(zip(alone, others, strict=True))
+        outcomes = others | {to: told[name] for to, name in users.items()}
         return [outcomes[to] for to in tos]
 
     async def presence(self, to: str) -> bool | None:
@@ -86,18 +86,14 @@ class OpenIm(HttpBackend):
 
     async def check(self) -> list[Check]:
         """Whether the administrator gets a token, and from v3 on whether the server takes it."""
-        found = []
-        try:
-            await self._tokens.get()
-            found.append(Check(ok=True, text=f"{self._admin} was given a token", code="0"))
-            if self._api.parse_token:
-                await self._tokens.use(
-                    lambda token: self._ask(self._api.parse_token, {"token": token}, token)
-                )
-                found.append(Check(ok=True, text="the server takes the token", code="0"))
-        except BackendError as error:
-            found.append(Check(ok=False, text=str(error), code=error.code))
-        return found
+        return await examined(self._credentials)
+
+    async def _credentials(self) -> str:
+        await self._tokens.get()
+        if not self._api.auth_check:
+            return f"{self._admin} was given a token"
+        await self._tokens.use(lambda token: self._ask(self._api.auth_check, {"token": token}, token))
+        return f"{self._admin} was given a token, and the server takes it"
 
     def _is_user(self, to: str) -> bool:
         return not self.settings.refuses(to) and to != EVERYBODY and place_of(to)[0] == "user"
@@ -118,16 +114,15 @@ class OpenIm(HttpBackend):
         body = business_body(self.settings, self._sender, message, composition)
         return body | {"recvGroupID" if place == "group" else "recvUserID": name}
 
-    async def _outcome(self, message: Message, to: str) -> Receipt | BackendError:
-        try:
-            return await self.send(message, to)
-        except BackendError as error:
-            return error
+    async def _tell(self, message: Message, names: list[str]) -> Outcomes:
+        """The users of a batch, but those who are offline where that matters."""
+        absent = await self._absent(names) if self.settings.presence_check else set()
+        present = [name for name in names if name not in absent]
+        away: Outcomes = {name: _offline() for name in absent}
+        return away | (await self._batch(message, present) if present else {})
 
-    async def _batch(self, message: Message, names: list[str]) -> dict[str, Receipt | BackendError]:
+    async def _batch(self, message: Message, names: list[str]) -> Outcomes:
         """One call; its answer says who was left out, and not why."""
-        if not names:
-            return {}
         body = self._chat(message, "user") | {self._api.receivers: names}
         if not self._api.old:
             body["isSendAll"] = False
@@ -170,7 +165,7 @@ class OpenIm(HttpBackend):
         if self._api.platform:
             body[self._api.platform] = self.settings.platform_id or self._api.platform_id
         try:
-            data = (await self._ask(self._api.token, body, purpose="token")).get("data")
+            data = (await self._ask(self._api.auth, body, purpose="token")).get("data")
         except TemporaryError as error:
             error.ambiguous = False  # no message was on its way yet
             raise

@@ -18,15 +18,15 @@ class Api(Struct, frozen=True, kw_only=True):
     """One release, and those after it up to the next one here; an empty path: it can't do that."""
 
     old: bool = False  # v2: failures in the HTTP status, the operation's id in the body
-    token: str = "/auth/user_token"
-    platform: str = "platformID"  # field of the token's request; "": it has none
+    auth: str = "/auth/user_token"  # gives a token
+    platform: str = "platformID"  # field of the request for a token; "": it has none
     platform_id: int = 10  # "administrator"
     admin: str = "imAdmin"  # the server's own default administrator
     send: str = "/msg/send_msg"
     batch: str = "/msg/batch_send_msg"
     business: str = "/msg/send_business_notification"
     online: str = "/user/get_users_online_status"
-    parse_token: str = "/auth/parse_token"
+    auth_check: str = "/auth/parse_token"
     group_session: int = 3  # "read" groups, the only kind since v3
     text: str = "content"  # field of a text message's content
     users: str = "userIDs"
@@ -44,7 +44,7 @@ _V2_2: Final = Api(
     admin="openIM123456",
     send="/msg/manage_send_msg",
     business="",
-    parse_token="",
+    auth_check="",
     group_session=2,
     text="text",
     users="userIDList",
@@ -59,7 +59,7 @@ APIS: Final[dict[Version, Api]] = {
     "v2.2": _V2_2,
     "v3.0": _V3_0,
     "v3.3": _V3_3,
-    "v3.8": structs.replace(_V3_3, token="/auth/get_admin_token", platform=""),
+    "v3.8": structs.replace(_V3_3, auth="/auth/get_admin_token", platform=""),
 }
 
 

@@ -52,7 +52,8 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="openim"):
     * `online_only`: true: not stored, lost for those who are offline
     * `presence_check`: ask first, and take the next address of those who are offline
     * `push`: whether phones of those who are offline ring
-    * `offline_push`: what they show: `title`, `desc`, `ex`, `ios_sound`, `ios_badge_count`; default: the alert
+    * `offline_push`: what they show: `title` and `desc` (default: the alert's), `ex`, `ios_sound`,
+      `ios_badge_count`
     * `large_groups`: whether groups are of session type 3; default: in v3
     * `platform_id`: of the administrator's session; default 10 (v2: 7)
     * `batch_size`: receivers in one call, at most 250; the server serves them one after the other
@@ -124,9 +125,8 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="openim"):
             found.append(("mode", "markdown needs `version: v3.8`"))
         if self.mode == "business" and not self.api.business:
             found.append(("mode", "business needs `version: v3.3` or v3.8"))
-        for code in self.site_codes:
-            if not code.isdecimal() or int(code) not in SITE_CODES:
-                found.append(("site_codes", f"{code!r} is no code of a site's webhook: 20001 to 29999"))
+        strange = [code for code in self.site_codes if not code.isdecimal() or int(code) not in SITE_CODES]
+        found += [("site_codes", f"{code!r} is no webhook's code: 20001 to 29999") for code in strange]
         return found
 
     def refuses(self, to: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeVar
 
@@ -10,6 +11,7 @@ from msgspec import Struct
 from relay.backends.compose import Composition, Link
 from relay.backends.dialect import plain, text_of
 from relay.models import AlertState, Level, Message
+from relay.values import Secret
 
 T = TypeVar("T")
 
@@ -49,3 +51,8 @@ def urgency_problems(key: str, given: Mapping[str, object]) -> Iterator[tuple[st
     for word in given:
         if word not in LEVELS:
             yield key, f"{word!r} is no level: {', '.join(LEVELS)}"
+
+
+def basic(user: str, password: Secret) -> str:
+    """The Authorization header of HTTP Basic (RFC 7617) in UTF-8."""
+    return "Basic " + base64.b64encode(f"{user}:{password.reveal()}".encode()).decode()

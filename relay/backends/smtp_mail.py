@@ -75,9 +75,13 @@ def mail(message: Message, tos: Sequence[str], head: Letterhead, now: float, *, 
 
 
 def _address(parts: EmailMessage, tos: Sequence[str], head: Letterhead) -> None:
-    name, address = parseaddr(head.sender)
-    parts["From"] = Address(name, addr_spec=address)
-    parts["To"] = [Address(addr_spec=to) for to in tos]
+    parts["From"] = _addressed(head.address, parseaddr(head.sender)[0])
+    parts["To"] = [_addressed(to) for to in tos]
+
+
+def _addressed(address: str, name: str = "") -> Address:
+    user, _, domain = address.rpartition("@")
+    return Address(name, user, domain)
 
 
 def _subject(message: Message, told: Composition, head: Letterhead) -> str:

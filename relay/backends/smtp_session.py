@@ -186,7 +186,9 @@ class Session:
             return BackendDownError(text, code=code, detail=detail)
         if 500 <= error.code < 600:
             return permanent(text, code=code, detail=detail)
-        return TemporaryError(text, code=code, detail=detail)
+        if 400 <= error.code < 500:
+            return TemporaryError(text, code=code, detail=detail)
+        return TemporaryError("what came is no reply", code=code, detail=detail, ambiguous=self.written)
 
     def _words(self, text: str) -> str:
         words = clean(self._endpoint.mask(text)).strip()

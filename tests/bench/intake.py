@@ -17,7 +17,7 @@ from tests.e2e.rig import Relay
 WRITERS = 10
 EVENTS = 30_000  # each
 BATCH = 100  # events a write
-AHEAD = 5  # batches unanswered at most
+AHEAD = 20  # batches unanswered at most
 
 
 def main() -> None:

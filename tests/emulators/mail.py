@@ -156,15 +156,14 @@ class Misbehaviour(Struct, frozen=True, kw_only=True):
 class MisbehavingServer:
     """Speaks just enough SMTP to go wrong at any step; keeps the mails whose last dot it saw."""
 
-    right = {
-        "connect": "220 mail.example.com ESMTP",
-        "EHLO": "250-mail.example.com\r\n250 8BITMIME",
-        "DATA": "354 go on",
-        "QUIT": "221 bye",
-    }
-
     def __init__(self, wrong: Misbehaviour) -> None:
         self.wrong = wrong
+        self.right = {
+            "connect": "220 mail.example.com ESMTP",
+            "EHLO": "250-mail.example.com\r\n250 8BITMIME",
+            "DATA": "354 go on",
+            "QUIT": "221 bye",
+        }
         self.mails: list[bytes] = []
         self._end = asyncio.Event()
         self._server: asyncio.Server | None = None

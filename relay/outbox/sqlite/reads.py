@@ -15,6 +15,7 @@ from relay.models import Alert, Attempt, Delivery, DeliveryState, Json, Position
 from relay.outbox.sqlite import rows
 from relay.outbox.store import AlertRow, StoredEvent
 
+_SLICE: Final = 5000  # events looked at in one go
 _OVER: Final = "deliveries_over WHERE state IN ('delivered', 'cancelled')"
 # The index that holds the rows of each state; the planner sees through a literal state only.
 _HELD_BY: Final = {
@@ -71,14 +72,23 @@ def live_alerts(db: sqlite3.Connection) -> list[Alert]:
 
 
 def recent_ids(db: sqlite3.Connection, since: float, most: int) -> list[tuple[str, str]]:
-    """(program, id) of the latest events with an id, newest last."""
-    latest = db.execute(
-        """
-        SELECT program, id FROM events WHERE id <> '' AND received_at >= ?
-        ORDER BY received_at DESC, seq DESC LIMIT ?
-        """,
-        (since, most),
-    ).fetchall()
+    """(program, id) of the latest events with an id, newest last.
+
+    An index on the time would cost every event something; events are read backwards instead, a slice at a
+    time, until a slice has nothing recent.
+    """
+    latest: list[tuple[str, str]] = []
+    before = float("inf")
+    while len(latest) < most:
+        events = db.execute(
+            "SELECT seq, program, id, received_at FROM events WHERE seq < ? ORDER BY seq DESC LIMIT ?",
+            (before, _SLICE),
+        ).fetchall()
+        recent = [(program, id_) for _, program, id_, received_at in events if id_ and received_at >= since]
+        latest += recent[: most - len(latest)]
+        if len(events) < _SLICE or all(received_at < since for *_, received_at in events):
+            break
+        before = events[-1][0]
     return latest[::-1]
 
 

@@ -22,7 +22,6 @@ CREATE TABLE events (
     received_at REAL NOT NULL
 ) STRICT;
 CREATE INDEX events_of_alert ON events (alert) WHERE alert IS NOT NULL;
-CREATE INDEX events_with_id ON events (received_at) WHERE id <> '';
 
 CREATE TABLE alerts (
     id             INTEGER PRIMARY KEY CHECK (id > 0),

@@ -115,7 +115,6 @@ def test_a_step_that_fails_leaves_the_version_before_it() -> None:
 _OWED = "SELECT 1 FROM deliveries WHERE"
 PLANS = {
     "events_of_alert": "SELECT seq FROM events WHERE alert = 1 ORDER BY seq DESC",
-    "events_with_id": "SELECT seq FROM events WHERE id <> '' AND received_at >= 1 ORDER BY received_at",
     "alerts_live": "SELECT id FROM alerts WHERE state <> 'resolved'",
     "alerts_resolved": "SELECT id FROM alerts WHERE state = 'resolved' ORDER BY touched_at",
     "deliveries_of_alert": f"{_OWED} alert IS NULL ORDER BY id DESC",

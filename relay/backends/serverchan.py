@@ -1,0 +1,124 @@
+"""ServerChan (Server酱): messages into WeChat and the services behind it, Turbo (`SCT...`) and v3 (`sctp...`)."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from relay.backends.answer import Answer, clamped
+from relay.backends.base import Door, Limits, Receipt
+from relay.backends.compose import Composition, compose
+from relay.backends.dialect import markdown, text_of
+from relay.backends.fenced import fenced
+from relay.backends.fit import clip, fit, utf8_bytes
+from relay.backends.http import HttpBackend, HttpSettings, operator_url, url_problem
+from relay.backends.push import titled
+from relay.errors import BackendDownError, RateLimitedError, TemporaryError
+from relay.models import Message
+from relay.values import Secret, Size
+
+MOST_TITLE: Final = 32  # characters, in one line
+MOST_SHORT: Final = 64
+_V3: Final = re.compile(r"sctp(\d+)t[A-Za-z0-9]+")
+_TURBO: Final = re.compile(r"SCT[A-Za-z0-9]+")
+_BEIJING: Final = timezone(timedelta(hours=8))
+
+
+class Settings(HttpSettings, frozen=True, kw_only=True, tag="serverchan"):
+    """Messages by ServerChan (Server酱) Turbo or v3. An address is free text: the key says who is meant.
+
+    The key stands on the web page after login: `SCT...` of sct.ftqq.com, `sctp...t...` of sc3.ft07.com.
+
+    Minimal:
+
+        type: serverchan
+        sendkey: ${SERVERCHAN_KEY}
+
+    Full:
+
+        type: serverchan
+        sendkey: ${SERVERCHAN_KEY}
+        server: https://proxy.example.com
+        channel: 9|66
+        openid: abc,def
+        tags: relay|production
+        noip: true
+        quota_markers: [次数限制]
+        key_markers: [错误的Key]
+        max_bytes: 16KiB
+
+    `url` takes the whole address instead of `sendkey`. `channel` (Turbo) is up to two numbers of channels,
+    `openid` who is told on a company's channel, `tags` those of v3, `noip` hides relay's address. The service
+    has no list of its error codes: `quota_markers` and `key_markers` are the words by which an answer is known.
+    """
+
+    sendkey: Secret | None = None
+    url: Secret | None = None
+    server: str = ""  # default: https://sctapi.ftqq.com, for v3 https://<number>.push.ft07.com
+    channel: str = ""
+    openid: str = ""
+    tags: str = ""
+    noip: bool = False
+    quota_markers: tuple[str, ...] = ("次数限制", "超过当天")
+    key_markers: tuple[str, ...] = ("错误的Key", "Key不存在", "sendkey")
+    max_bytes: Annotated[Size, Meta(ge=2000, le=32 * 1024)] = 32 * 1024
+
+    def problems(self) -> list[tuple[str, str]]:
+        """Key and URL together or neither, a key of another shape, a third channel."""
+        if (self.sendkey is None) == (self.url is None):
+            return [("sendkey", "needs either sendkey or url")]
+        found = []
+        if self.sendkey and not any(shape.fullmatch(self.sendkey.reveal()) for shape in (_V3, _TURBO)):
+            found.append(("sendkey", "a key is SCT... or sctp<number>t..."))
+        for key, text in (("url", self.url.reveal() if self.url else ""), ("server", self.server)):
+            if text and (wrong := url_problem(text)):
+                found.append((key, wrong))
+        if self.channel and not re.fullmatch(r"\d+(\|\d+)?", self.channel):
+            found.append(("channel", "one number or two: 9 or 9|66"))
+        return found
+
+    @property
+    def address(self) -> str:
+        """Where to post."""
+        if self.url:
+            return self.url.reveal()
+        key = self.sendkey.reveal() if self.sendkey else ""
+        if v3 := _V3.fullmatch(key):
+            return f"{self.server.rstrip('/') or f'https://{v3[1]}.push.ft07.com'}/send/{key}.send"
+        return f"{self.server.rstrip('/') or 'https://sctapi.ftqq.com'}/{key}.send"
+
+
+class ServerChan(HttpBackend):
+    """Posts to one key; accepted means that the service took charge of it."""
+
+    type = "serverchan"
+    settings: Settings
+    limits = Limits(windows=((5, 1.0),), concurrency=4)
+
+    def __init__(self, settings: Settings, door: Door) -> None:
+        super().__init__(settings, door)
+        self._url = operator_url(settings.address)
+
+    async def send(self, message: Message, to: str) -> Receipt:
+        """Post it; the service has no way to update or thread."""
+        del to
+        composition = compose(message, self.door.clock.now())
+        title = titled(composition).title
+        payload = {
+            "title": clip(title, MOST_TITLE),
+            "desp": fit(composition, _markdown, lambda text: utf8_bytes(text) <= self.settings.max_bytes),
+            "short": clip(title, MOST_SHORT),
+            **self._options(),
+        }
+        answer = await self.post_json(self._url, payload)
+        if answer.code("code") != "0":
+            raise self._failure(answer)
+        return Receipt(id=answer.code("data", "pushid"))
+
+    def _options(self) -> dict[str, str | int]:
+        given = self.settings
+        options = {"channel": given.channel, "openid": given.openid, "tags": given.tags, "noip": int(given.noip)}
+        return {name: value for name, value in options.items() if value}
