@@ -2,8 +2,8 @@
 
 A seat is the right to have one delivery on its way; it is taken before the delivery is claimed and given
 back after its outcome is durable. So a kill can repeat at most as many messages as there are seats taken.
-Seats start at one and grow with success: a service that has just come back isn't met by a thundering
-herd, and a relay that is killed again and again repeats next to nothing.
+Seats start at one and grow with success and with time: a service that has just come back isn't met by a
+thundering herd, and a relay that is killed again and again repeats next to nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from relay.values import format_duration, parse_rate
 
 log = structlog.get_logger()
 
-GROWTH: Final = 40  # accepted messages per additional seat
+GROWTH: Final = 100  # accepted messages per additional seat
+YOUTH: Final = 1.0  # seconds from the start, or from coming back, without seats for age ...
+GROWTH_BY_AGE: Final = 32  # ... and additional seats for each second after that
 FAILURES_UNTIL_DOWN: Final = 5  # temporary failures in a row
 PAUSE_FIRST: Final = 1.0  # seconds between probes of a backend that is down for a passing reason ...
 PAUSE_MOST: Final = 60.0  # ... doubling up to this
@@ -98,7 +100,8 @@ class Lane:
         self._group: asyncio.TaskGroup | None = None  # the scope of attempts, while `run` lasts
         self._attempts: set[asyncio.Task[None]] = set()  # those on their way
         self._stopping = False
-        self.turned_at = around.clock.monotonic()
+        self._up_at = around.clock.monotonic()  # since when it isn't down
+        self.turned_at = self._up_at
 
     # --- for the pipeline: deliveries handed over in memory, already claimed ---
 
@@ -205,7 +208,10 @@ class Lane:
 
     @property
     def _seats(self) -> int:
-        return 1 if self.is_down else min(self._most, 1 + self._accepted // GROWTH)
+        if self.is_down:
+            return 1
+        age = self._around.clock.monotonic() - self._up_at - YOUTH
+        return min(self._most, 1 + self._accepted // GROWTH + int(max(0.0, age) * GROWTH_BY_AGE))
 
     def _take_seats(self) -> tuple[int, float]:
         """As many seats as there are and the quota allows; else how long to wait for one."""
@@ -355,6 +361,7 @@ class Lane:
     def _up(self) -> None:
         away = self._around.clock.now() - (self._down_since or 0.0)
         self._down_since, self._pause, self._resume_at, self._why = None, 0.0, 0.0, ""
+        self._up_at = self._around.clock.monotonic()
         log.info("backend_came_back", backend=self.name, after_seconds=round(away, 1))
         text = f"backend {self.name} accepts messages again after {format_duration(away)}"
         self._around.report("backend", self.name, text, cleared=True)

@@ -19,8 +19,6 @@ _TICKS: Final = re.compile("`(?=`)")
 _SIGNS: Final = re.compile(r"@|#(?=\w)|<(?=[@!#]|[A-Za-z][A-Za-z0-9+.-]*:)")
 _IN_URL: Final = str.maketrans({char: f"%{ord(char):02X}" for char in " ()<>[]|\\`*\"'"})
 
-Fits = Callable[[str], bool]
-
 
 class Target(Struct, frozen=True):
     """An address in its parts."""
@@ -80,10 +78,13 @@ def laid_out(told: Composition, markup: Markup, mentions: str = "") -> str:
     return "\n".join(part for part in parts if part)
 
 
-def text_forms(told: Composition, markup: Markup, mentions: str, fits: Fits, fits_plain: Fits) -> Iterator[str]:
-    """The text as it should be, then a short one without markup, made when the first was refused."""
-    yield fit(told, lambda part: laid_out(part, markup, mentions), fits)
-    yield fit(told, lambda part: laid_out(part, without_markup(markup.escaped), mentions), fits_plain)
+def text_forms(
+    told: Composition, markup: Markup, mentions: str, size: Callable[[str], int], most: int
+) -> Iterator[str]:
+    """The text as it should be; then, made where that was refused, a quarter of it without markup."""
+    yield fit(told, lambda part: laid_out(part, markup, mentions), lambda text: size(text) <= most)
+    bare = without_markup(markup.escaped)
+    yield fit(told, lambda part: laid_out(part, bare, mentions), lambda text: size(text) <= most // 4)
 
 
 def without_markup(escaped: Callable[[str], str]) -> Markup:

@@ -71,12 +71,13 @@ class Gotify(HttpBackend):
     def __init__(self, settings: Settings, door: Door) -> None:
         super().__init__(settings, door)
         self._server = settings.server.rstrip("/")
+        self._url = operator_url(f"{self._server}/message")
         self._headers = {"X-Gotify-Key": settings.token.reveal()}
 
     async def send(self, message: Message, to: str) -> Receipt:
         """Post it to the application; the server has no way to update or thread."""
         del to
-        answer = await self.post_json(operator_url(f"{self._server}/message"), self._payload(message), self._headers)
+        answer = await self.post_json(self._url, self._payload(message), self._headers)
         self.accept(answer)
         ident = answer.code("id")
         if not ident:

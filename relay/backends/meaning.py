@@ -37,6 +37,13 @@ def meanings(outcome: type[BackendError], words: Mapping[str, str]) -> dict[str,
     return {code: Meaning(outcome, text) for code, text in words.items()}
 
 
+def said(table: Mapping[str, Meaning], sentence: str, answer: Answer) -> BackendError | None:
+    """The error for a sentence that holds one of the table's, which are in lower case; None if it doesn't."""
+    lower = sentence.lower()
+    found = next((part for part in table if part in lower), None)
+    return meant(table[found], found, answer) if found else None
+
+
 def meant(meaning: Meaning, code: str, answer: Answer) -> BackendError:
     """The error for a code that is known."""
     return meaning.outcome(f"{code}: {meaning.words}", code=code, detail=answer.detail)

@@ -34,8 +34,8 @@ _PRIORITY: Final = {
 # https://docs.ntfy.sh: error codes are the HTTP status and two more digits.
 _CODES: Final[Codes] = {
     "40007": (RejectedError, "the priority is not valid"),
-    "40009": (BackendDownError, "the topic is not valid"),
-    "40010": (BackendDownError, "the topic's name is not allowed"),
+    "40009": (RejectedError, "the topic is not valid"),
+    "40010": (RejectedError, "the topic's name is not allowed"),
     "40011": (RejectedError, "the message is not UTF-8"),
     "40017": (RejectedError, "the message is not valid JSON"),
     "40018": (RejectedError, "the actions are not valid"),
@@ -108,7 +108,8 @@ class Ntfy(HttpBackend):
 
     def __init__(self, settings: Settings, door: Door) -> None:
         super().__init__(settings, door)
-        self._server = operator_url(settings.server.rstrip("/"))
+        self._server = settings.server.rstrip("/")
+        self._url = operator_url(f"{self._server}/")
         self._headers = {}
         if settings.token:
             self._headers["Authorization"] = f"Bearer {settings.token.reveal()}"
@@ -119,7 +120,7 @@ class Ntfy(HttpBackend):
         """Publish to one topic; news of an alert replaces what was shown of it."""
         if refused := self.settings.refuses(to):
             raise RejectedError(refused, code="address")
-        answer = await self.post_json(self._server, self._payload(message, to), self._headers)
+        answer = await self.post_json(self._url, self._payload(message, to), self._headers)
         self._accept(answer)
         ident = answer.code("id")
         if not ident:
@@ -128,15 +129,18 @@ class Ntfy(HttpBackend):
 
     async def check(self) -> list[Check]:
         """Whether the server is up, and takes the credentials."""
-        found = []
-        for path, meaning in (("/v1/health", "the server is up"), ("/v1/account", "the credentials are good")):
-            try:
-                answer = await self.ask("GET", URL(f"{self._server}{path}", encoded=True), headers=self._headers)
-                self._accept(answer)
-                found.append(Check(ok=True, text=meaning))
-            except BackendError as error:
-                found.append(Check(ok=False, text=f"{path}: {error}", code=error.code))
-        return found
+        return [
+            await self._check("/v1/health", "the server is up"),
+            await self._check("/v1/account", "the credentials are good"),
+        ]
+
+    async def _check(self, path: str, meaning: str) -> Check:
+        try:
+            url = URL(self._server + path, encoded=True)
+            self._accept(await self.ask("GET", url, headers=self._headers))
+        except BackendError as error:
+            return Check(ok=False, text=f"{path}: {error}", code=error.code)
+        return Check(ok=True, text=meaning)
 
     def _payload(self, message: Message, to: str) -> Json:
         composition = compose(message, self.door.clock.now())

@@ -55,7 +55,7 @@ class OpenIm(HttpBackend):
         if refused := self.settings.refuses(to):
             raise RejectedError(refused, code="address")
         place, name = place_of(to)
-        if self.settings.presence_check and place == "user" and await self._absent([name]):
+        if self.settings.presence_check and self._is_user(to) and await self._absent([name]):
             raise _offline()
         if self.settings.mode == "business":
             answer = await self._call(self._api.business, self._business(message, place, name), message)
@@ -115,34 +115,35 @@ class OpenIm(HttpBackend):
         return body | {"recvGroupID" if place == "group" else "recvUserID": name}
 
     async def _tell(self, message: Message, names: list[str]) -> Outcomes:
-        """The users of a batch, but those who are offline where that matters."""
-        absent = await self._absent(names) if self.settings.presence_check else set()
-        present = [name for name in names if name not in absent]
-        away: Outcomes = {name: _offline() for name in absent}
-        return away | (await self._batch(message, present) if present else {})
+        """Users in one call, but those who are offline where that matters."""
+        try:
+            absent = await self._absent(names) if self.settings.presence_check else set()
+            present = [name for name in names if name not in absent]
+            told = await self._batch(message, present) if present else {}
+        except BackendError as error:
+            return dict.fromkeys(names, error)
+        return {name: told.get(name) or _offline() for name in names}
 
     async def _batch(self, message: Message, names: list[str]) -> Outcomes:
         """One call; its answer says who was left out, and not why."""
         body = self._chat(message, "user") | {self._api.receivers: names}
         if not self._api.old:
             body["isSendAll"] = False
-        try:
-            answer = await self._call(self._api.batch, body, message)
-        except BackendError as error:
-            return dict.fromkeys(names, error)
-        data = answer.get("data")
+        data = (await self._call(self._api.batch, body, message)).get("data")
         results = (data.get(self._api.results) if isinstance(data, dict) else None) or []
         sent = {one.get("recvID"): one for one in results if isinstance(one, dict)}
         left_out = TemporaryError("left out of the batch, without a reason", code="batch", limit=TRIES)
         return {name: _receipt(sent[name]) if name in sent else left_out for name in names}
 
     async def _absent(self, names: list[str]) -> set[str]:
-        """Who is known to be offline; where that can't be known the message is sent."""
-        chunks = [names[at : at + MOST_ASKED] for at in range(0, len(names), MOST_ASKED)]
-        with suppress(TemporaryError):
-            found = await asyncio.gather(*(self._online(chunk) for chunk in chunks))
-            return {name for online in found for name, here in online.items() if not here}
-        return set()
+        """Who is known to be offline; those of whom half the time there is didn't tell are not."""
+        absent: set[str] = set()
+        with suppress(TemporaryError, TimeoutError):
+            async with asyncio.timeout(self.settings.timeout / 2):
+                for at in range(0, len(names), MOST_ASKED):
+                    online = await self._online(names[at : at + MOST_ASKED])
+                    absent |= {name for name, here in online.items() if not here}
+        return absent
 
     async def _online(self, names: list[str]) -> dict[str, bool]:
         try:

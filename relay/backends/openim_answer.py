@@ -17,6 +17,7 @@ from relay.errors import BackendDownError, BackendError, RateLimitedError, Rejec
 Purpose = Literal["token", "notification", "message"]  # what was asked for
 Verdict = Literal["temporary", "rejected", "down"]  # what an operator may make of a site's own codes
 
+MOST_CODE: Final = 80  # characters
 PAUSE: Final = 5.0  # seconds, where the limiter doesn't say for how long
 SITE_CODES: Final = range(20001, 30000)  # verdicts of webhooks that a site has added to its server
 
@@ -108,11 +109,12 @@ def verdict(
     answer: Answer, *, old: bool, purpose: Purpose, sites: Mapping[str, Verdict], now: float
 ) -> BackendError | None:
     """Why the server refused; None if it did as asked."""
-    code = answer.code("errCode")
+    code = answer.mask(answer.code("errCode"))[:MOST_CODE]
     if code == "0" and answer.accepted:
         return None
     if code in {"", "0"}:
-        malformed = TemporaryError("an answer without errCode", code="malformed", detail=answer.detail)
+        detail = "" if purpose == "token" else answer.detail  # it may hold the token
+        malformed = TemporaryError("an answer without errCode", code="malformed", detail=detail)
         return refusal(answer, now) or malformed
     if code in _LIMITED:
         pause = retry_after(answer.headers.get("Retry-After", ""), now) or PAUSE

@@ -9,7 +9,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from relay.backends import console, rtx, smtp, webhook
+from relay.backends import (
+    anyrtc,
+    apprise,
+    bark,
+    console,
+    discord,
+    gotify,
+    matrix,
+    mattermost,
+    ntfy,
+    openim,
+    pagerduty,
+    rocketchat,
+    rongcloud,
+    rtx,
+    serverchan,
+    slack,
+    smtp,
+    teams,
+    telegram,
+    webhook,
+    wechat,
+    wecom_app,
+    wecom_robot,
+    zulip,
+)
 from relay.backends.base import Backend, Door, Registered, Settings
 from relay.errors import RelayError
 
@@ -19,10 +44,30 @@ if TYPE_CHECKING:
 GROUP: Final = "relay.backends"
 
 TYPES: Final[dict[str, Registered]] = {
+    "anyrtc": Registered(anyrtc.Settings, anyrtc.AnyRtc),
+    "apprise": Registered(apprise.Settings, apprise.Apprise),
+    "bark": Registered(bark.Settings, bark.Bark),
     "console": Registered(console.Settings, console.Console),
+    "discord": Registered(discord.Settings, discord.Discord),
+    "gotify": Registered(gotify.Settings, gotify.Gotify),
+    "matrix": Registered(matrix.Settings, matrix.Matrix),
+    "mattermost": Registered(mattermost.Settings, mattermost.Mattermost),
+    "ntfy": Registered(ntfy.Settings, ntfy.Ntfy),
+    "openim": Registered(openim.Settings, openim.OpenIm),
+    "pagerduty": Registered(pagerduty.Settings, pagerduty.PagerDuty),
+    "rocketchat": Registered(rocketchat.Settings, rocketchat.RocketChat),
+    "rongcloud": Registered(rongcloud.Settings, rongcloud.RongCloud),
     "rtx": Registered(rtx.Settings, rtx.Rtx),
+    "serverchan": Registered(serverchan.Settings, serverchan.ServerChan),
+    "slack": Registered(slack.Settings, slack.Slack),
     "smtp": Registered(smtp.Settings, smtp.Smtp),
+    "teams": Registered(teams.Settings, teams.Teams),
+    "telegram": Registered(telegram.Settings, telegram.Telegram),
     "webhook": Registered(webhook.Settings, webhook.Webhook),
+    "wechat": Registered(wechat.Settings, wechat.WeChat),
+    "wecom_app": Registered(wecom_app.Settings, wecom_app.WecomApp),
+    "wecom_robot": Registered(wecom_robot.Settings, wecom_robot.WecomRobot),
+    "zulip": Registered(zulip.Settings, zulip.Zulip),
 }
 
 

@@ -72,7 +72,8 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="rongcloud"):
     * `max_bytes`: of a message's content in UTF-8
     * `timestamp_unit`: of the signature's time stamp
     * `idempotency`: send `msgRandom`, so that a repeat within a minute is refused; RongCloud must have
-      switched that on for the app. `duplicate_codes`: the codes it refuses a repeat with
+      switched that on for the app. `duplicate_codes`: the codes it refuses a repeat with (ask
+      RongCloud: they aren't published)
     * `allow_broadcast`: lets the address `@all` reach everybody
 
     Minimal:
@@ -98,7 +99,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="rongcloud"):
           max_bytes: 16KiB
           timestamp_unit: s
           idempotency: true
-          duplicate_codes: ["1020"]
+          duplicate_codes: ["1099"]
           rate: 6000/1m
     """
 
@@ -131,7 +132,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="rongcloud"):
             found.append(("app_key", "is letters and digits"))
         if not _printable(self.app_secret.reveal()):
             found.append(("app_secret", "is letters and digits, without spaces"))
-        if not _ID.fullmatch(self.from_user_id):
+        if not is_id(self.from_user_id):
             found.append(("from_user_id", "is a user's id: 1 to 64 characters without spaces and commas"))
         if self.object_name.startswith("RC:") and self.object_name not in BUILT_IN:
             found.append(("object_name", f"of RongCloud's own types only {', '.join(BUILT_IN)} are written"))
@@ -153,7 +154,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="rongcloud"):
             return "`mode: broadcast` reaches everybody: its only address is `@all`"
         if to.lower() == TAGGED:
             return "" if self._filtered else "`@tags` needs `tags`, `tags_or` or `package_name`"
-        return "" if _ID.fullmatch(to) else "an id is 1 to 64 characters without spaces and commas, and no @"
+        return "" if is_id(to) else "an id is 1 to 64 characters without spaces and commas, and no @"
 
     @property
     def _filtered(self) -> bool:
@@ -184,7 +185,7 @@ class RongCloud(HttpBackend):
 
     async def send_many(self, message: Message, tos: Sequence[str]) -> list[Receipt | BackendError]:
         """One call for all ids; `@all`, `@tags` and impossible addresses by themselves."""
-        ids = [to for to in dict.fromkeys(tos) if _ID.fullmatch(to) and not self.settings.refuses(to)]
+        ids = [to for to in dict.fromkeys(tos) if is_id(to) and not self.settings.refuses(to)]
         absent = await away(self.presence, ids) if self.settings.presence_check else {}
         outcomes: dict[str, Receipt | BackendError] = {
             **absent,
@@ -277,6 +278,11 @@ class RongCloud(HttpBackend):
             return {"userid": tos, "is_to_all": False}
         filters = {"tag": settings.tags, "tag_or": settings.tags_or, "packageName": settings.package_name}
         return {**{name: value for name, value in filters.items() if value}, "is_to_all": False}
+
+
+def is_id(text: str) -> bool:
+    """Whether it can be a user's or a group's id."""
+    return text.isprintable() and _ID.fullmatch(text) is not None
 
 
 def _printable(text: str) -> bool:

@@ -28,7 +28,7 @@ class Credentials(Struct, frozen=True):
     timestamp_unit: Literal["ms", "s"]  # the documentation says ms, the vendor's own SDKs send s
 
     def headers(self, nonce: str, now: float) -> dict[str, str]:
-        """The signed headers; `now` in seconds. The body isn't covered: only TLS keeps it from being changed."""
+        """The signed headers; `now` in seconds. The body isn't covered: only TLS protects it."""
         timestamp = str(int(now * 1000) if self.timestamp_unit == "ms" else int(now))
         return {
             "App-Key": self.app_key,
@@ -95,7 +95,9 @@ class Api:
             answer = await self._backend.ask("POST", operator_url(root + path), body=body, headers=headers)
         except TemporaryError as error:
             self._hosts.failed(root)
-            if not others or error.ambiguous or error.code == "TimeoutError":  # it arrived, or no time is left
+            if (
+                not others or error.ambiguous or error.code == "TimeoutError"
+            ):  # it arrived, or no time is left
                 raise
         else:
             if answer.status >= 500:

@@ -6,59 +6,102 @@ copies of them and from clients that work; whatever may differ is a setting.
 
 from __future__ import annotations
 
-import asyncio
-import ssl
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from msgspec import Meta, Struct, structs
+from msgspec import Meta, structs
 
 from relay.backends import rtx_answer
 from relay.backends.base import Backend, Check, Door, Limits, Receipt
 from relay.backends.compose import Composition, compose
 from relay.backends.dialect import text_of
 from relay.backends.fit import clip, fit
-from relay.backends.guard import LinkLocalError
 from relay.backends.http import HttpSettings, url_problem
-from relay.backends.lenient import Connection, Host, RawAnswer, request
+from relay.backends.many import away, each
+from relay.backends.rtx_scripts import MOST_URL, STATUS, Call, WebRoot, call_for, place_of
 from relay.backends.rtx_text import Coding, accounts, escaped, link
-from relay.errors import BackendDownError, BackendError, NeedsFallbackError, RejectedError, TemporaryError
+from relay.errors import BackendError, NeedsFallbackError, RejectedError, TemporaryError
 from relay.models import Message
 
-MOST_URL: Final = 2000  # bytes of a GET request's target: longer ones are lost between servers
+MOST_IN_URL: Final = 20  # accounts in a GET request: their names take room from the text
 MOST_TITLE: Final = 60  # bytes of the pop-up's title
-
-_PLACES: Final = {
-    "depart": ("/sendnotifybydepart.php", "receiverdepart"),
-    "group": ("/sendnotifybygroup.php", "receivergroup"),
-}
 
 
 class Settings(HttpSettings, frozen=True, kw_only=True, tag="rtx"):
     """Tencent RTX (enterprise messenger on one's own servers), by the scripts of its web root.
 
     An address is an account name, several with commas between them, `depart:NAME` or `group:NAME` (display
-    names). The server knows relay by its IP address: it must stand in `SDKProperty.xml` under
-    `<sdkhttp><IPLimit>`, and the services RTX_HTTPServer and RTX_SvrMain be restarted after that.
+    names), or `all` (see `allow_broadcast`). There are no credentials: the server knows relay by its IP
+    address, which must stand in `SDKProperty.xml` under `<sdkhttp><IPLimit>`; the services RTX_HTTPServer and
+    RTX_SvrMain must be restarted after that. Accepted means that the server's script said so; what becomes of
+    a pop-up for somebody who is offline is not documented.
+
+    * `url`: the server's web root, `http://host:8012`
+    * `charset`: `utf-8` only for servers whose scripts were patched to take it
+    * `space`: how a space travels, `plus` or `percent20`
+    * `unencodable`: what becomes of characters that GBK lacks: `replace` (by `replacement`), `ignore` or
+      `error`
+    * `method`: `POST` or `GET`; departments and groups take GET only
+    * `success_markers`, `ip_denied_markers`, `unknown_markers`: what the scripts' answers say
+    * `delaytime`: milliseconds that a pop-up stays; 0: until it is closed
+    * `default_title`: the pop-up's title; default: level and module
+    * `online_only`: departments and groups: only members who are online now
+    * `allow_broadcast`: lets the address `all` reach everybody
+    * `max_msg_bytes`: of the text in `charset`
+    * `max_receivers`: accounts in one call
+    * `partial_lists`: whether, of a list with an unknown account, the others get the message all the same;
+      false (the default): nobody does, and relay tells each of them alone
+    * `presence_check`: ask first, and take the next address of those who are offline
+
+    Minimal:
+
+        rtx:
+          type: rtx
+          url: http://10.0.0.8:8012
+
+    Full:
+
+        rtx:
+          type: rtx
+          url: http://10.0.0.8:8012
+          charset: gbk
+          space: plus
+          unencodable: replace
+          replacement: "?"
+          method: POST
+          success_markers: [操作成功]
+          ip_denied_markers: [IP受限, IP 受限]
+          unknown_markers: [用户不存在, 不存在]
+          delaytime: 10000
+          default_title: 告警
+          online_only: false
+          max_msg_bytes: 2000
+          max_receivers: 50
+          partial_lists: false
+          presence_check: true
+          rate: 5/1s
     """
 
-    url: str  # http://host:8012
-    charset: Literal["gbk", "utf-8"] = "gbk"  # utf-8: only for servers whose scripts were patched to take it
-    space: Literal["plus", "percent20"] = "plus"  # how a space travels
-    unencodable: Literal["replace", "ignore", "error"] = "replace"  # what becomes of characters GBK lacks
+    url: str
+    charset: Literal["gbk", "utf-8"] = "gbk"
+    space: Literal["plus", "percent20"] = "plus"
+    unencodable: Literal["replace", "ignore", "error"] = "replace"
     replacement: str = "?"
-    method: Literal["POST", "GET"] = "POST"  # departments and groups take GET only
+    method: Literal["POST", "GET"] = "POST"
     success_markers: Annotated[tuple[str, ...], Meta(min_length=1)] = ("操作成功",)
     ip_denied_markers: tuple[str, ...] = ("IP受限", "IP 受限")
     unknown_markers: tuple[str, ...] = ("用户不存在", "不存在")
-    delaytime: Annotated[int, Meta(ge=0)] = 0  # milliseconds a pop-up stays; 0: until it is closed
-    default_title: str = ""  # the pop-up's title; default: level and module
-    online_only: bool = True  # departments and groups: only members who are online now
-    allow_broadcast: bool = False  # lets the address `all` reach everybody
+    delaytime: Annotated[int, Meta(ge=0)] = 0
+    default_title: str = ""
+    online_only: bool = True
+    allow_broadcast: bool = False
     max_msg_bytes: Annotated[int, Meta(ge=400)] = 2000
     max_receivers: Annotated[int, Meta(ge=1)] = 100
-    presence_check: bool = False  # ask first, and take the next address of those who are offline
+    partial_lists: bool = False
+    presence_check: bool = False
 
     def problems(self) -> list[tuple[str, str]]:
         """A URL that isn't one, or a replacement that can't be written either."""
@@ -75,7 +118,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="rtx"):
         """Why an address can't be one; chiefly, that the server would tell everybody."""
         if not to.isprintable() or not self.coding.knows(to):
             return f"an address must be of printable characters of {self.charset}"
-        place, name = _place(to)
+        place, name = place_of(to)
         if place:
             return "" if name else f"{place}: needs a name"
         names = accounts(to)
@@ -98,18 +141,6 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="rtx"):
         )
 
 
-class Call(Struct, frozen=True):
-    """A script to call; the message's text is still open."""
-
-    method: str
-    path: str
-    fields: tuple[tuple[str, str | None], ...]  # None: here goes the text
-
-    def form(self, coding: Coding, text: str) -> str:
-        """The fields, percent-encoded."""
-        return coding.form((name, text if value is None else value) for name, value in self.fields)
-
-
 class Rtx(Backend):
     """Sends pop-ups; accepted means that the server's script said so, not that anybody saw it."""
 
@@ -119,14 +150,15 @@ class Rtx(Backend):
 
     def __init__(self, settings: Settings, door: Door) -> None:
         super().__init__(settings, door)
-        parts = urlsplit(settings.url)
-        tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._host = Host(parts.hostname or "", parts.port or (443 if tls else 80), tls)
-        self._path = parts.path.rstrip("/")
+        self._root = WebRoot(settings.url, guarded=not settings.allow_link_local)
         self._coding = settings.coding
         self._markers = rtx_answer.Markers(
             settings.success_markers, settings.ip_denied_markers, settings.unknown_markers
         )
+        most = settings.max_receivers
+        if settings.method == "GET":
+            most = min(most, MOST_IN_URL)
+        self.limits = structs.replace(self.limits, receivers=most)
 
     async def send(self, message: Message, to: str) -> Receipt:
         """One pop-up to one account, a list of them, a department or a group."""
@@ -136,23 +168,25 @@ class Rtx(Backend):
         if self.settings.presence_check:
             seconds /= 2
             await self._require_online(to)
-        composition = compose(message, self.door.clock.now())
-        composition = structs.replace(composition, body=self._coding.possible(composition.body))
-        call = self._call_for(to, self._title(composition))
-        form = fit(composition, lambda told: self._form(call, told), lambda one: self._fits(call, one))[1]
-        answer = await self._ask(call.method, call.path, form, seconds)
-        if failure := rtx_answer.verdict(answer, self._markers, self.door.clock.now()):
-            raise failure
-        return Receipt()
+        return await self._pop_up(message, to, seconds)
+
+    async def send_many(self, message: Message, tos: Sequence[str]) -> list[Receipt | BackendError]:
+        """One call for all accounts; lists, departments, groups and impossible addresses by themselves."""
+        single = [to for to in dict.fromkeys(tos) if self._is_account(to)]
+        absent = await away(self.presence, single) if self.settings.presence_check else {}
+        outcomes: dict[str, Receipt | BackendError] = {
+            **absent,
+            **await self._pop_up_list(message, [to for to in single if to not in absent]),
+            **await each(partial(self.send, message), [to for to in tos if to not in single]),
+        }
+        return [outcomes[to] for to in tos]
 
     async def presence(self, to: str) -> bool | None:
         """Whether an account is online (away counts); RejectedError if there is no such account."""
-        place, _ = _place(to)
-        names = accounts(to)
-        if place or len(names) > 1 or names[0].lower() == "all":
+        if not self._is_account(to):
             return None
-        form = self._coding.form([("username", names[0])])
-        answer = await self._ask("GET", "/getstatus.php", form, self.settings.timeout / 2)
+        form = self._coding.form([("username", to.strip())])
+        answer = await self._root.ask("GET", STATUS, form, self.settings.timeout / 2)
         state = rtx_answer.state(answer)
         if state == rtx_answer.UNKNOWN_USER:
             raise RejectedError("no such account", code=str(state))
@@ -162,19 +196,69 @@ class Rtx(Backend):
         """Whether the server answers, and lets this host in; it has no credentials."""
         try:
             form = self._coding.form([("username", "relay")])
-            answer = await self._ask("GET", "/getstatus.php", form, self.settings.timeout)
+            answer = await self._root.ask("GET", STATUS, form, self.settings.timeout)
         except BackendError as error:
             return [Check(ok=False, text=str(error), code=error.code)]
-        if rtx_answer.denied(answer, self._markers):
-            failure = rtx_answer.verdict(answer, self._markers, self.door.clock.now())
-            return [Check(ok=False, text=str(failure), code="ip")]
-        return [Check(ok=answer.status == 200, text=f"getstatus.php answers HTTP {answer.status}")]
+        failure = rtx_answer.barred(answer, self._markers, self.door.clock.now())
+        if failure is not None:
+            return [Check(ok=False, text=f"{STATUS}: {failure}", code=failure.code)]
+        found = [Check(ok=True, text="the server answers, and lets this host in", code="200")]
+        if self.settings.presence_check and rtx_answer.state(answer) is None:
+            text = f"presence_check: {STATUS} gives no number but {rtx_answer.words(answer)!r}"
+            found.append(Check(ok=False, text=text, code="state"))
+        return found
+
+    async def _pop_up_list(self, message: Message, names: list[str]) -> dict[str, Receipt | BackendError]:
+        """One call, whose answer is one for all; where a name spoils it, each of them alone."""
+        if not names:
+            return {}
+        try:
+            receipt = await self._pop_up(message, ",".join(names), self.settings.timeout)
+            return dict.fromkeys(names, receipt)
+        except RejectedError as error:
+            if len(names) == 1:
+                return {names[0]: error}
+        unknown = await self._unknown(names) if self.settings.partial_lists else {}
+        if unknown:
+            return {**dict.fromkeys(names, Receipt(note="told in a list with unknown accounts")), **unknown}
+        return await each(lambda to: self._pop_up(message, to, self.settings.timeout), names)
+
+    async def _unknown(self, names: list[str]) -> dict[str, BackendError]:
+        found = await away(self.presence, names)
+        return {name: error for name, error in found.items() if isinstance(error, RejectedError)}
+
+    async def _pop_up(self, message: Message, to: str, seconds: float) -> Receipt:
+        composition = compose(message, self.door.clock.now())
+        composition = structs.replace(composition, body=self._coding.possible(composition.body))
+        call = self._call_for(to, composition)
+        form = fit(composition, lambda told: self._form(call, told), lambda one: self._fits(call, one))[1]
+        answer = await self._root.ask(call.method, call.path, form, seconds)
+        if failure := rtx_answer.verdict(answer, self._markers, self.door.clock.now()):
+            raise failure
+        return Receipt()
+
+    def _is_account(self, to: str) -> bool:
+        """Whether it is the name of one account."""
+        place, _ = place_of(to)
+        return not (
+            place or self.settings.refuses(to) or len(accounts(to)) > 1 or to.strip().lower() == "all"
+        )
 
     async def _require_online(self, to: str) -> None:
         """Where presence can't be known the message is sent: it may well arrive."""
         with suppress(TemporaryError):
             if await self.presence(to) is False:
                 raise NeedsFallbackError("offline", code="0")
+
+    def _call_for(self, to: str, composition: Composition) -> Call:
+        settings = self.settings
+        return call_for(
+            to,
+            self._title(composition),
+            method=settings.method,
+            delaytime=settings.delaytime,
+            online_only=settings.online_only,
+        )
 
     def _title(self, composition: Composition) -> str:
         title = self.settings.default_title or f"{composition.tag} {composition.module}".strip()
@@ -184,18 +268,6 @@ class Rtx(Backend):
             most -= 1
         return clip(title, most)
 
-    def _call_for(self, to: str, title: str) -> Call:
-        delay = ("delaytime", str(self.settings.delaytime))
-        place, name = _place(to)
-        if not place:
-            receiver = ("receiver", ",".join(accounts(to)))
-            return Call(
-                self.settings.method, "/sendnotify.cgi", (receiver, ("title", title), ("msg", None), delay)
-            )
-        path, key = _PLACES[place]
-        online = ("online", "1" if self.settings.online_only else "0")
-        return Call("GET", path, ((key, name), ("msg", None), ("title", title), online, delay))
-
     def _form(self, call: Call, composition: Composition) -> tuple[str, str]:
         """The text, and the encoded form with it."""
         text = self._coding.possible(text_of(composition, escaped, link))
@@ -203,43 +275,6 @@ class Rtx(Backend):
 
     def _fits(self, call: Call, rendered: tuple[str, str]) -> bool:
         text, form = rendered
-        if call.method == "GET" and len(self._target(call.path, form)) > MOST_URL:
+        if call.method == "GET" and len(self._root.target(call.path, form)) > MOST_URL:
             return False
         return self._coding.size(text) <= self.settings.max_msg_bytes
-
-    def _target(self, path: str, query: str = "") -> str:
-        return f"{self._path}{path}?{query}" if query else f"{self._path}{path}"
-
-    async def _ask(self, method: str, path: str, form: str, seconds: float) -> RawAnswer:
-        if method == "GET":
-            data = request(method, self._target(path, form), self._host)
-        else:
-            data = request(method, self._target(path), self._host, form.encode("ascii"))
-        connection = Connection(self._host, guarded=not self.settings.allow_link_local)
-        try:
-            async with asyncio.timeout(seconds):
-                return await connection.exchange(data)
-        except OSError as error:
-            raise _failure(error, written=connection.written, seconds=seconds) from None
-
-
-def _place(to: str) -> tuple[str, str]:
-    """("depart" or "group", its name) of an address that is one, else ("", ...)."""
-    place, colon, name = to.partition(":")
-    place = place.strip().lower()
-    return (place, name.strip()) if colon and place in _PLACES else ("", to)
-
-
-def _failure(error: OSError, *, written: bool, seconds: float) -> BackendError:
-    """A transport's exception as an outcome."""
-    name = type(error).__name__
-    match error:
-        case LinkLocalError():
-            text = "the URL leads to a link-local address; allow_link_local: true if that is meant"
-            return BackendDownError(text, code="link-local")
-        case ssl.SSLCertVerificationError():
-            return BackendDownError("the server's certificate is not valid for this URL", code="certificate")
-        case TimeoutError():
-            return TemporaryError(f"no complete answer within {seconds:g} s", code=name, ambiguous=written)
-        case _:
-            return TemporaryError(f"network error: {name}", code=name, ambiguous=written)

@@ -35,12 +35,9 @@ class Markers(Struct, frozen=True):
 
 def verdict(answer: RawAnswer, markers: Markers, now: float) -> BackendError | None:
     """Why the server didn't take the message; None if it did."""
-    detail, code = words(answer), answer.headers.get(b"ret code", b"").decode("ascii", "replace")
-    if denied(answer, markers):
-        text = "this host is not in the RTX server's IP list (SDKProperty.xml, sdkhttp, IPLimit)"
-        return BackendDownError(text, code=code or "ip", detail=detail)
-    if answer.status != 200:
-        return by_status(answer, now)
+    if failure := barred(answer, markers, now):
+        return failure
+    detail, code = words(answer), _code(answer)
     if code == "0" or _holds(answer.body, markers.success):
         return None
     if not answer.body.strip() and not code:
@@ -48,6 +45,14 @@ def verdict(answer: RawAnswer, markers: Markers, now: float) -> BackendError | N
     if _holds(answer.body, markers.unknown):
         return RejectedError("no such user, department or group", code=code or "unknown", detail=detail)
     return TemporaryError("the RTX server refused it", code=code, detail=detail, limit=TRIES)
+
+
+def barred(answer: RawAnswer, markers: Markers, now: float) -> BackendError | None:
+    """Why no script could say anything: the server's IP list, or the HTTP status; None if one did."""
+    if denied(answer, markers):
+        text = "this host is not in the RTX server's IP list (SDKProperty.xml, sdkhttp, IPLimit)"
+        return BackendDownError(text, code=_code(answer) or "ip", detail=words(answer))
+    return None if answer.status == 200 else by_status(answer, now)
 
 
 def denied(answer: RawAnswer, markers: Markers) -> bool:
@@ -78,6 +83,10 @@ def words(answer: RawAnswer) -> str:
         text = body.decode("gbk", "replace")
     text = re.sub(r"<[^<>]{0,200}>", " ", text)
     return Answer(answer.status, {}, text.encode(), Mask()).detail
+
+
+def _code(answer: RawAnswer) -> str:
+    return answer.headers.get(b"ret code", b"").decode("ascii", "replace")
 
 
 def _holds(body: bytes, markers: tuple[str, ...]) -> bool:

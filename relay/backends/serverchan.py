@@ -1,4 +1,4 @@
-"""ServerChan (Server酱): messages into WeChat and the services behind it, Turbo (`SCT...`) and v3 (`sctp...`)."""
+"""ServerChan (Server酱), Turbo and v3: messages into WeChat and the services behind it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from relay.backends.answer import Answer, clamped
+from relay.backends.answer import Answer, clamped, refusal
 from relay.backends.base import Door, Limits, Receipt
-from relay.backends.compose import Composition, compose
-from relay.backends.dialect import markdown, text_of
+from relay.backends.compose import compose
 from relay.backends.fenced import fenced
 from relay.backends.fit import clip, fit, utf8_bytes
 from relay.backends.http import HttpBackend, HttpSettings, operator_url, url_problem
 from relay.backends.push import titled
-from relay.errors import BackendDownError, RateLimitedError, TemporaryError
+from relay.errors import BackendDownError, BackendError, RateLimitedError, TemporaryError
 from relay.models import Message
 from relay.values import Secret, Size
 
@@ -51,8 +50,8 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="serverchan"):
         max_bytes: 16KiB
 
     `url` takes the whole address instead of `sendkey`. `channel` (Turbo) is up to two numbers of channels,
-    `openid` who is told on a company's channel, `tags` those of v3, `noip` hides relay's address. The service
-    has no list of its error codes: `quota_markers` and `key_markers` are the words by which an answer is known.
+    `openid` who is told on a company's channel, `tags` those of v3, `noip` hides relay's address. The codes
+    of refusals aren't documented: `quota_markers` and `key_markers` are words that tell the two that matter.
     """
 
     sendkey: Secret | None = None
@@ -96,7 +95,7 @@ class ServerChan(HttpBackend):
 
     type = "serverchan"
     settings: Settings
-    limits = Limits(windows=((5, 1.0),), concurrency=4)
+    limits = Limits(concurrency=4)
 
     def __init__(self, settings: Settings, door: Door) -> None:
         super().__init__(settings, door)
@@ -109,7 +108,7 @@ class ServerChan(HttpBackend):
         title = titled(composition).title
         payload = {
             "title": clip(title, MOST_TITLE),
-            "desp": fit(composition, _markdown, lambda text: utf8_bytes(text) <= self.settings.max_bytes),
+            "desp": fit(composition, fenced, lambda text: utf8_bytes(text) <= self.settings.max_bytes),
             "short": clip(title, MOST_SHORT),
             **self._options(),
         }
@@ -120,5 +119,26 @@ class ServerChan(HttpBackend):
 
     def _options(self) -> dict[str, str | int]:
         given = self.settings
-        options = {"channel": given.channel, "openid": given.openid, "tags": given.tags, "noip": int(given.noip)}
-        return {name: value for name, value in options.items() if value}
+        texts = {"channel": given.channel, "openid": given.openid, "tags": given.tags}
+        options: dict[str, str | int] = {name: text for name, text in texts.items() if text}
+        return {**options, "noip": 1} if given.noip else options
+
+    def _failure(self, answer: Answer) -> BackendError:
+        """What an answer without `code: 0` means; the words tell more than the code, which is often 40001."""
+        code, detail = answer.code("code"), answer.detail
+        words = answer.code("message") + answer.code("info")
+        if any(marker in words for marker in self.settings.quota_markers):
+            wait = clamped(_until_midnight(self.door.clock.now()))
+            text = f"{code}: the day's messages are used up"
+            return RateLimitedError(text, retry_after=wait, code=code, detail=detail)
+        if any(marker in words for marker in self.settings.key_markers):
+            return BackendDownError(f"{code}: the service doesn't know this key", code=code, detail=detail)
+        if not code and (failure := refusal(answer, self.door.clock.now())):
+            return failure
+        return TemporaryError(f"{code or 'no code'}: not accepted", code=code, detail=detail, limit=3)
+
+
+def _until_midnight(now: float) -> float:
+    """Seconds until the service's day ends, in Beijing."""
+    moment = datetime.fromtimestamp(now, _BEIJING)
+    return 86400.0 - (moment.hour * 3600 + moment.minute * 60 + moment.second)

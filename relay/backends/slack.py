@@ -19,14 +19,13 @@ from relay.backends.chat import (
     Target,
     address_problem,
     fenced,
-    laid_out,
     only_mentions,
     room_and_mentions,
     safe_url,
-    without_markup,
+    text_forms,
 )
 from relay.backends.compose import Composition, Link, compose
-from relay.backends.fit import fit, utf16_units
+from relay.backends.fit import utf16_units
 from relay.backends.http import HttpBackend, HttpSettings, operator_url, url_problem
 from relay.backends.meaning import GoneError, examined, plainer
 from relay.errors import RejectedError
@@ -34,7 +33,6 @@ from relay.models import AlertState, Json, Message
 from relay.values import Secret
 
 MOST_TEXT: Final = 4000  # characters that chat.update takes; chat.postMessage takes more
-MOST_PLAIN: Final = 1000  # characters of the form that is sent when the usual one was refused
 
 _ROOM: Final = re.compile(r"[CDGU][A-Z0-9]{2,}|#[^\s#@<>&|]{1,80}")
 _MENTION: Final = re.compile(r"here|channel|everyone|[UWS][A-Z0-9]{2,}")
@@ -72,8 +70,8 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="slack"):
     mentions: `C024BE91L @channel @S0614TZR7`. Mentions are `@here`, `@channel`, `@everyone`, and ids of users
     (`U...`) and of user groups (`S...`).
 
-    `follow_up` says what a bot does with later messages about an alert: `thread` replies to the first one, and
-    shows the resolution in the channel too; `update` rewrites the first one, which notifies nobody; `new`
+    `follow_up` says what a bot does with later messages about an alert: `thread` replies to the first one,
+    and shows the resolution in the channel too; `update` rewrites the first one, which notifies nobody; `new`
     sends each as it is.
     """
 
@@ -199,7 +197,7 @@ class Slack(HttpBackend):
 def forms(composition: Composition, target: Target) -> Iterator[str]:
     """The text as it should be, then a short one without markup."""
     mentions = " ".join(_mention(name) for name in target.mentions)
-    return text_forms(composition, MARKUP, mentions, MOST_TEXT, MOST_PLAIN)
+    return text_forms(composition, MARKUP, mentions, utf16_units, MOST_TEXT)
 
 
 def escaped(text: str) -> str:

@@ -44,7 +44,6 @@ class Settings(base.Settings, frozen=True, kw_only=True, tag="smtp"):
         starttls: always
         username: relay
         password: ${SMTP_PASSWORD}
-        ca_file: /etc/relay/mail-ca.pem
         helo: relay1.example.com
         subject_tag: true
         max_text: 32KiB

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP, EmailPolicy
+from email.policy import SMTP
 from email.utils import parseaddr
 from typing import Final
 
@@ -24,7 +24,7 @@ from relay.backends.webhook_forms import idempotency_key
 from relay.models import Level, Message
 from relay.text import one_line
 
-_POLICY: Final[EmailPolicy] = SMTP.clone(cte_type="7bit")  # every server takes it, with 8BITMIME or without
+_POLICY: Final = SMTP.clone(cte_type="7bit")  # every server takes it, with 8BITMIME or without
 
 
 class Letterhead(Struct, frozen=True, kw_only=True):

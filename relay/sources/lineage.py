@@ -199,7 +199,9 @@ class Lineage:
     def _missed(self, log_path: str, sibling: Sibling) -> Generation:
         """A generation of that log that was rotated before anyone saw it: to be read whole."""
         path = sibling.path if self._wanted(sibling.path) else log_path
-        missed = Generation(path, sibling.path, sibling.id, Mark(0, "", ""), seen_at=self._clock.now())
+        # Seen when it was last written, not now: after a crash those written since are still to be found.
+        written = min(sibling.mtime_ns / 1e9, self._clock.now())
+        missed = Generation(path, sibling.path, sibling.id, Mark(0, "", ""), seen_at=written)
         missed.log = log_path
         missed.noticed = missed.seen = (sibling.size, sibling.mtime_ns)
         missed.moved_at = self._clock.monotonic()

@@ -28,6 +28,7 @@ log = structlog.get_logger()
 
 # Seconds after which a copy that nobody goes on writing, of a log that wasn't truncated, is any other file.
 SETTLE: Final = 5.0
+RECENT: Final = 3600.0  # seconds for which a rotated file's writer may not have left it
 
 
 class Succession:
@@ -70,7 +71,8 @@ class Succession:
         self._queue(generation)
         if generation.reachable and not is_intact(generation, follow=self._follow):
             await self.replaced(generation)
-        elif was_live:
+        elif was_live and not self.logs_beside(generation.log):
+            await self._settle(generation)
             await lineage.chain(generation, lineage.strangers(generation), generation.log)
 
     async def replaced(self, old: Generation) -> None:
@@ -82,6 +84,7 @@ class Succession:
             self._lineage.miss(old, rotated=True)
         if not new.place:
             self._lineage.find_packed(new)
+        await self._settle(new)
         await self._lineage.line_up(old, new)
 
     async def compare(self, generation: Generation, content: Content) -> bool:
@@ -93,6 +96,8 @@ class Succession:
         generation.kin_changed = False
         if generation.moved_at is not None:
             return False
+        if self._lineage.strangers(generation):
+            await self._settle(generation)
         strangers = [each for each in self._lineage.strangers(generation) if not holds_only(each, content)]
         if not generation.mark.known:
             if strangers:
@@ -123,6 +128,8 @@ class Succession:
         generation.place = ""
         if place is not None and is_at(generation, place, follow=self._follow):
             await self._move(generation, place)
+        elif generation.seen_at >= self.looked_at - RECENT:
+            await self._lineage.find_rest(generation)  # its writer may have added lines before it was compressed
 
     def vanished(self, path: str) -> None:
         """Nothing is at that path."""
@@ -172,7 +179,9 @@ class Succession:
         self._register.add(new)
         if before is not None and not before.reachable and not await self._lineage.find_rest(before):
             self._lineage.miss(before, rotated=True)
-        await self._lineage.line_up(before, new)
+        await self._settle(new)
+        # A name like app.log.1 has no past of its own, where app.log is a log.
+        await self._lineage.line_up(before, new, [] if self.logs_beside(path) else None)
         new.seen_at = self._clock.now()
 
     async def _is_copy(self, path: str, id: FileId, size: int) -> bool:  # noqa: A002 - the word of the domain
@@ -187,6 +196,12 @@ class Succession:
                 return self._is_being_made(generation, sibling)
         self._copies.pop(path, None)
         return False
+
+    async def _settle(self, generation: Generation) -> None:
+        """Whatever has happened to the rotated files beside a log, it is known then: the others are strangers."""
+        for relative in self._register.relatives(generation.log):
+            if relative is not generation and relative.place and relative.after is None:
+                await self._check(relative)
 
     async def _check(self, generation: Generation) -> None:
         """Whatever has happened to a log, it is known then."""

@@ -107,9 +107,10 @@ class Tail:
         """One look at everything, read to the end; the number of events handed over."""
         before = self._handover.events
         await self._look_everywhere()
+        self._turns.tick()
         while self._ready:
             await self._turns.take()
-        self._turns.tick()
+            self._turns.tick()
         return self._handover.events - before
 
     def status(self) -> Json:
@@ -299,8 +300,8 @@ class Tail:
         self._ready[generation] = None
 
 
-def _written_at(path: str) -> int:
+def _written_at(path: str) -> tuple[int, str]:
     try:
-        return os.stat(path, follow_symlinks=False).st_mtime_ns
+        return os.stat(path, follow_symlinks=False).st_mtime_ns, path
     except OSError:
-        return 0
+        return 0, path

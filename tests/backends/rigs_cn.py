@@ -2,6 +2,77 @@
 
 from __future__ import annotations
 
-from tests.backends.rig import Rig
+from typing import Any
 
-RIGS: dict[str, Rig] = {}
+from relay.backends import wecom_app, wecom_robot
+from relay.backends.base import Backend, Door
+from relay.backends.receivers import Receivers
+from relay.backends.registry import build
+from relay.values import Secret
+from tests.backends.rig import CANARY, Rig
+from tests.emulators.loose_markdown import Mark
+from tests.emulators.wecom_app import WecomServer
+from tests.emulators.wecom_robot import WecomRobots
+
+KEY = f"{CANARY}-7aoc-4bc4-97a0-0ec2sifa5aaa"
+
+
+def foreign(marks: list[Mark]) -> list[str]:
+    """Markup beyond what relay's own layout has: the headline, and the footer."""
+    own = {"font", "bold", "heading"}
+    return [str(mark) for mark in marks if mark.kind not in own or not mark.text.startswith(OWN)]
+
+
+OWN = ("[ERROR", "<font", "**[ERROR", "alert 17")
+
+
+def wecom_robot_rig(form: Any, limit: int = 0) -> Rig:
+    return Rig(
+        emulator=lambda: WecomRobots(KEY),
+        settings=lambda robots: wecom_robot.Settings(key=(Secret(KEY),), server=robots.url, format=form),
+        to="ops",
+        read=lambda robots: [post.text for post in robots.posts],
+        markup=lambda robots: [
+            *(name for post in robots.posts for name in post.mentions),
+            *(text for post in robots.posts for text in foreign(post.marks)),
+        ],
+        refused=("", " ", "ops @张三", "ops @<x>", "a\nb", "@mobile:x", "@"),
+        limit=limit,
+    )
+
+
+def wecom_app_rig(form: Any, limit: int = 0) -> Rig:
+    return Rig(
+        emulator=lambda: WecomServer("ww1", f"s-{CANARY}", 1000002),
+        settings=lambda server: wecom_app.Settings(
+            corpid="ww1",
+            corpsecret=Secret(f"s-{CANARY}"),
+            agentid=1000002,
+            server=server.url,
+            format=form,
+            duplicate_check_interval=0.0,
+        ),
+        to="zhangsan",
+        read=lambda server: [post.text for post in server.posts],
+        markup=lambda server: [text for post in server.posts for text in foreign(post.marks)],
+        unknown="nobody",
+        refused=("", " ", "@all", "party:", "party:x", "a|b", "张三", "@ALL", "user:@all", "chat:a b"),
+        limit=limit,
+        build=patient,
+    )
+
+
+def patient(settings: Any, door: Door, _: Any) -> Backend:
+    """A backend whose receivers may get any number of messages: the suite sends hundreds to one."""
+    backend = build(settings, door)
+    vars(backend)["_people"] = Receivers(door.clock, ((10**9, 1.0),))
+    return backend
+
+
+RIGS: dict[str, Rig] = {
+    "wecom_app-text": wecom_app_rig("text", 2048),
+    "wecom_app-markdown": wecom_app_rig("markdown"),
+    "wecom_robot-text": wecom_robot_rig("text", 2048),
+    "wecom_robot-markdown": wecom_robot_rig("markdown"),
+    "wecom_robot-markdown_v2": wecom_robot_rig("markdown_v2"),
+}

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import warnings
 from html.parser import HTMLParser
+from importlib.util import find_spec
+from typing import cast
 
-from relay.backends import smtp
+from relay.backends import apprise, apprise_child, smtp
 from relay.backends.fit import utf8_bytes
 from relay.values import Secret
 from tests.backends.rig import CANARY, Rig
 from tests.emulators.mail import Arrived, MailServer
+from tests.emulators.notifier import JsonSink
 
 OUR_TAGS = {"p", "strong", "pre", "br"}
 
@@ -43,7 +49,30 @@ def foreign(arrived: Arrived) -> list[str]:
     return headers + [tag for tag in html.tags if tag not in OUR_TAGS]
 
 
+async def in_a_thread(asked: bytes) -> bytes:
+    """As the process does it; a thousand processes would take the suite many minutes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of 180 plug-ins that are not relay's
+        answer = await asyncio.to_thread(apprise_child.outcome, json.loads(asked))
+    return json.dumps(answer).encode()
+
+
+APPRISE = Rig(
+    emulator=JsonSink,
+    settings=lambda sink: apprise.Settings(
+        url=Secret(f"{sink.url.replace('http', 'json')}/{CANARY}-hook/{{to}}")
+    ),
+    to="ops",
+    read=lambda sink: [f"{post['title']}\n{post['message']}" for _, post in sink.posts],
+    refused=("", " ", "a\nb"),
+    http=False,
+    build=lambda settings, door, _: apprise.Apprise(
+        cast("apprise.Settings", settings), door, run=in_a_thread
+    ),
+)
+
 RIGS: dict[str, Rig] = {
+    **({"apprise": APPRISE} if find_spec("apprise") else {}),
     "smtp": Rig(
         emulator=lambda: MailServer(login=("relay", f"{CANARY}-password")),
         settings=lambda server: smtp.Settings(

@@ -11,7 +11,8 @@ import pytest
 from relay.backends.base import Door
 from relay.backends.compose import compose
 from relay.backends.fit import utf8_bytes
-from relay.backends.rtx import MOST_URL, Rtx, Settings
+from relay.backends.rtx import Rtx, Settings
+from relay.backends.rtx_scripts import MOST_URL, WebRoot, call_for
 from relay.errors import BackendDownError, NeedsFallbackError, RateLimitedError, RejectedError, TemporaryError
 from tests.backends.messages import message, reminder
 from tests.emulators.faults import Fault
@@ -91,9 +92,9 @@ async def test_departments_and_groups_reach_members_online(server: RtxServer, rt
 
 
 def test_a_department_call_on_the_wire(rtx: Any) -> None:
-    backend = rtx(delaytime=10_000)
-    call = backend._call_for("depart:运维开发组", "通知")
-    assert backend._target(call.path, call.form(backend._coding, "吃饭了")) == (
+    call = call_for("depart:运维开发组", "通知", method="POST", delaytime=10_000, online_only=True)
+    root = WebRoot("http://h:8012", guarded=True)
+    assert root.target(call.path, call.form(rtx().settings.coding, "吃饭了")) == (
         "/sendnotifybydepart.php?receiverdepart=%D4%CB%CE%AC%BF%AA%B7%A2%D7%E9&msg=%B3%D4%B7%B9%C1%CB"
         "&title=%CD%A8%D6%AA&online=1&delaytime=10000"
     )
@@ -143,7 +144,7 @@ async def test_relays_own_links_survive(server: RtxServer, rtx: Any, door: Door)
     backend = rtx()
     told = message(text="[x|http://evil]", links=(("确认", "http://relay/a/17?x=1"),))
     composition = compose(told, door.clock.now())
-    text, _ = backend._form(backend._call_for("zhangsan", ""), composition)
+    text, _ = backend._form(backend._call_for("zhangsan", composition), composition)
     assert LINK.findall(text) == [("确认", "http://relay/a/17?x=1")]
 
 

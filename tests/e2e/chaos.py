@@ -30,6 +30,8 @@ from tests.e2e.rig import Relay, Sink, until
 PARTS = 7  # alerts that count lines
 NUMBER = re.compile(r"number (\d+)")
 
+LINE = re.compile(rb"^ERROR (?:single|counted [a-z]) number \d+$", re.MULTILINE)
+
 RULES = """\
 store: {folder}/relay.db
 operators: [people]
@@ -220,7 +222,8 @@ def files(folder: Path) -> list[bytes]:
 
 
 def count_lines(folder: Path) -> int:
-    return sum(data.count(b"\n") for data in files(folder))
+    """Whole ones: copytruncate may cut a line in two, and neither half is one."""
+    return sum(len(LINE.findall(data)) for data in files(folder))
 
 
 def singles_on_disk(folder: Path, writer: Lines | Events) -> set[int]:

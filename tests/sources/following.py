@@ -15,6 +15,14 @@ from relay.sources.intake import Intake
 from relay.sources.tail import Tail
 from relay.sources.trouble import Trouble
 
+STARTED: list[Following] = []  # to be closed after each test
+
+
+def close_all() -> None:
+    """Let go of every file."""
+    while STARTED:
+        STARTED.pop().tail._turns.close()
+
 
 class TickingClock(FakeClock):
     """No two readings of the wall clock are the same."""
@@ -36,6 +44,7 @@ class Following:
         self.troubles: list[Trouble] = []
         self.intake = Intake()
         self.tail = self._start(first_start=first_start)
+        STARTED.append(self)
 
     def _start(self, *, first_start: bool) -> Tail:
         self.intake = Intake()
@@ -63,16 +72,17 @@ class Following:
         self.clock.advance(seconds)
         return await self.look()
 
-    def fill(self) -> None:
-        """The intake takes next to nothing from now on, until it is drained."""
-        self.intake = Intake(high_events=10)
-        self.tail._handover._intake = self.intake
-
     async def glance(self) -> None:
-        """A look that is broken off where the intake is full."""
+        """A look with an intake that is soon full, broken off then."""
+        self._use(Intake(high_events=10))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.05):
                 await self.tail.run_once()
+        await self.drain()
+        self._use(Intake())
+
+    def _use(self, intake: Intake) -> None:
+        self.intake = self.tail._handover._intake = intake
 
     async def drain(self) -> list[Batch]:
         """What was handed over."""

@@ -8,7 +8,7 @@ import gzip
 import lzma
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 from relay.sources import generation as generation_module
 from relay.sources import turns
 from relay.sources.content import Content, open_content
-from tests.sources.following import Following
+from tests.sources.following import Following, close_all
 
 
 def append(path: Path, text: str | bytes) -> None:
@@ -36,6 +36,12 @@ def text(lines: list[str]) -> str:
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     return tmp_path / "app.log"
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    close_all()
 
 
 # --- where reading begins ---
@@ -264,7 +270,7 @@ async def test_a_deleted_file_is_read_to_its_end_and_let_go(log: Path) -> None:
 
 def deleted() -> list[str]:
     """Descriptors of this process whose file is gone."""
-    links = [os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    links = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
     return [each for each in links if each.endswith("app.log (deleted)")]
 
 
@@ -487,7 +493,6 @@ async def test_what_was_seen_and_cut_away_is_reported_with_its_bytes(log: Path) 
     log.touch()
     relay = Following(log)
     await relay.look()
-    relay.fill()
     append(log, text(numbered(0, 10_000)))
     size = log.stat().st_size
     await relay.glance()
@@ -692,11 +697,12 @@ async def test_a_full_intake_makes_the_tail_wait(log: Path) -> None:
     log.touch()
     relay = Following(log)
     await relay.look()
-    relay.fill()
     append(log, text(numbered(0, 10_000)))
     await relay.glance()
     assert 0 < relay.tail.status()["behind"] < log.stat().st_size
-    assert len(relay.intake) < 10_000
+    assert 0 < sum(len(batch.events) for batch in relay.waiting) < 10_000
+    await relay.look()
+    assert relay.messages == numbered(0, 10_000)
 
 
 async def test_status(log: Path) -> None:
@@ -728,3 +734,34 @@ async def test_a_rotated_file_is_forgotten_in_time(log: Path) -> None:
     await relay.later(10)
     await relay.later(10_000)
     assert len(relay.tail._register.files) == 1
+
+
+@pytest.mark.parametrize("committed", range(7))
+async def test_a_crash_while_missed_generations_are_read_forgets_none_of_them(
+    log: Path, committed: int
+) -> None:
+    """They were written at different times, and found at one: the position of one mustn't hide the next."""
+    append(log, text(numbered(0, 3)))
+    relay = Following(log, start="beginning")
+    await relay.look()
+    await relay.stop()
+    for number in range(1, 5):  # four rotations while relay is away
+        append(log, text(numbered(number * 10, number * 10 + 3)))
+        for older in range(number, 0, -1):
+            name = log if older == 1 else log.with_name(f"app.log.{older - 1}")
+            name.rename(log.with_name(f"app.log.{older}"))
+        at = relay.clock.now() + number * 10
+        os.utime(log.with_name("app.log.1"), (at, at))
+    append(log, text(numbered(50, 53)))
+    relay.clock.advance(100)
+    await relay.look(commit=False)
+    relay.commit(committed)
+    relay.crash()
+    await relay.look()
+    await relay.later(10.0)
+    assert sorted(relay.messages) == sorted(
+        [
+            *numbered(0, 3),
+            *(line for number in range(1, 6) for line in numbered(number * 10, number * 10 + 3)),
+        ]
+    )
