@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 import structlog
-from msgspec import Struct, structs
+from msgspec import structs
 
+from relay.attempt import LATE, Expired, Outcome, attempt, record, together
 from relay.backends.base import Backend, Receipt
 from relay.clock import Clock
 from relay.errors import BackendDownError, BackendError, RateLimitedError, StoreError, TemporaryError
@@ -37,15 +38,7 @@ PAUSE_FIRST: Final = 1.0  # seconds between probes of a backend that is down for
 PAUSE_MOST: Final = 60.0  # ... doubling up to this
 PAUSE_OPERATOR: Final = 60.0  # and of one that needs an operator ...
 PAUSE_OPERATOR_MOST: Final = 600.0  # ... doubling up to this
-LATE: Final = 60.0  # a message says how late it is from here on
 REROUTE: Final = 200  # deliveries moved to their next address in one turn
-
-
-class Expired(Struct, frozen=True):
-    """The delivery's time was over before it could be tried."""
-
-
-Outcome = Receipt | BackendError | retry.Interrupted | Expired
 
 
 class Surroundings(Protocol):
@@ -84,6 +77,7 @@ class Lane:
         self._most = settings.concurrency or backend.limits.concurrency
         windows = tuple(parse_rate(text) for text in settings.rate) or backend.limits.windows
         self._limited = bool(windows)
+        self._receivers = backend.limits.receivers
         self._quota = Quota(windows)
         self._quota.preload(sent)  # a restart doesn't reset the service's window
         self._accepted = 0  # since start or since it was last down: sets the number of seats
@@ -99,6 +93,7 @@ class Lane:
         self._wake = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None  # the scope of attempts, while `run` lasts
         self._attempts: set[asyncio.Task[None]] = set()  # those on their way
+        self._stale = True  # after an outage, relay's own too: some of what waits is superseded
         self._stopping = False
         self._up_at = around.clock.monotonic()  # since when it isn't down
         self.turned_at = self._up_at
@@ -109,7 +104,8 @@ class Lane:
         """Take a seat for a delivery about to be committed as `sending`; False: let it wait its turn."""
         now = self._around.clock.monotonic()
         backlog = self._next_due is not None and self._next_due <= self._around.clock.now()
-        closed = self._group is None or self._stopping
+        # Messages to many are better claimed together.
+        closed = self._group is None or self._stopping or self._receivers > 1
         if backlog or self._ready or closed or now < self._resume_at or self._taken >= self._seats:
             return False
         if self._quota.take(now) > 0:
@@ -123,11 +119,11 @@ class Lane:
         self._quota.give_back(self._reserved.pop())
         self._wake.set()
 
-    def start(self, delivery: Delivery) -> None:
-        """Attempt a delivery that holds a seat."""
+    def start(self, *group: Delivery) -> None:
+        """Attempt deliveries that hold a seat together."""
         assert self._group is not None, "a seat is only given while the lane runs"
         self._reserved.pop()
-        task = self._group.create_task(self._deliver(delivery))
+        task = self._group.create_task(self._deliver(group))
         self._attempts.add(task)
         task.add_done_callback(self._attempts.discard)
 
@@ -144,6 +140,8 @@ class Lane:
         async with asyncio.TaskGroup() as self._group:
             while not self._stopping:
                 self._wake.clear()
+                if self._stale:
+                    await self._collapse()
                 wait = await self.turn()
                 self.turned_at = self._around.clock.monotonic()
                 if wait > 0:
@@ -164,8 +162,8 @@ class Lane:
         free, quota_wait = self._take_seats()
         free = self._start_ready(free)
         ahead = 0 if self._limited else self._seats
-        want = free + ahead - len(self._ready)
-        if wait > 0 or want <= ahead // 2:
+        want = (free + ahead) * self._receivers - len(self._ready)
+        if wait > 0 or want <= ahead * self._receivers // 2:
             self._give_back(free)
             return quota_wait
         claimed = await self._claim(want)
@@ -237,7 +235,7 @@ class Lane:
     def _start_ready(self, free: int) -> int:
         """Give the `free` seats to what is claimed already; how many are left."""
         while free and self._ready:
-            self.start(self._ready.popleft())
+            self.start(*together(self._ready, self._receivers))
             free -= 1
         return free
 
@@ -261,6 +259,18 @@ class Lane:
         if due is not None:
             self.notice(due)
 
+    async def _collapse(self) -> None:
+        """Of several messages about one alert to one recipient only the latest is still worth sending."""
+        self._stale = False
+        now = self._around.clock.now()
+        try:
+            superseded = await self._around.store.supersede(self.name, now - LATE, now)
+        except StoreError as error:
+            log.warning("collapse_failed", backend=self.name, error=str(error))
+        else:
+            if superseded:
+                log.info("stale_deliveries_cancelled", backend=self.name, count=superseded)
+
     async def _reroute(self, pause: float) -> float:
         """While paused: whoever can be reached another way needn't wait."""
         if not self.is_down:
@@ -280,46 +290,36 @@ class Lane:
             await self._look_ahead()
         return 0.0
 
-    async def _deliver(self, delivery: Delivery) -> None:
+    async def _deliver(self, group: Sequence[Delivery]) -> None:
         started = self._around.clock.now()
         began = self._around.clock.monotonic()
+        outcomes: Sequence[Outcome]
         try:
-            outcome = await self._attempt(delivery, started)
+            outcomes = await attempt(self.backend, self._around.store, group, started)
         except asyncio.CancelledError:
-            outcome = retry.Interrupted()
+            outcomes = [retry.Interrupted()] * len(group)
         seconds = self._around.clock.monotonic() - began
-        settled = self._settled(delivery, outcome)
-        attempt = _record(delivery, outcome, started, seconds)
-        self._log(delivery, settled, outcome, seconds)
-        await self._settle(settled, attempt)
+        ends = []
+        for delivery, outcome in zip(group, outcomes, strict=True):
+            settled = self._settled(delivery, outcome)
+            self._log(delivery, settled, outcome, seconds)
+            ends.append(self._settle(settled, record(delivery, outcome, started, seconds)))
+        await asyncio.gather(*ends)
         self._taken -= 1
-        self._learn(outcome, began)
+        for outcome in outcomes:
+            self._learn(outcome, began)
         if self._ready and not self._stopping and self._resume_at <= self._around.clock.monotonic():
             self._give_back(self._start_ready(self._take_seats()[0]))
         self._wake.set()
-
-    async def _attempt(self, delivery: Delivery, now: float) -> Outcome:
-        if now >= delivery.expires_at:
-            return Expired()
-        late = now - delivery.created_at
-        message = structs.replace(delivery.message, late=late if late >= LATE else 0.0)
-        limit = self.backend.settings.timeout
-        try:
-            async with asyncio.timeout(limit + 1.0):  # the backend's own deadline comes first: it knows more
-                return await self.backend.send(message, delivery.address.to)
-        except BackendError as error:
-            return error
-        except TimeoutError:
-            return TemporaryError(f"no complete answer within {limit:g} s", ambiguous=True)
-        except Exception as error:  # noqa: BLE001 - a fault in one backend's code must not stop the others
-            log.error("backend_failed_unexpectedly", backend=self.name, error=type(error).__name__)
-            return TemporaryError(f"unexpected {type(error).__name__} in the backend", limit=3)
 
     def _settled(self, delivery: Delivery, outcome: Outcome) -> Delivery:
         if isinstance(outcome, Expired):
             return retry.expired(delivery)
         now = self._around.clock.now()
-        return retry.settle(delivery, outcome, now, self.policy, random.random, down=self._around.down)
+        settled = retry.settle(delivery, outcome, now, self.policy, random.random, down=self._around.down)
+        if isinstance(outcome, Receipt) and outcome.handle:
+            settled = structs.replace(settled, handle=outcome.handle)
+        return settled
 
     async def _settle(self, delivery: Delivery, attempt: Attempt | None) -> None:
         await self._around.settle(Settlement(delivery=delivery, attempt=attempt))
@@ -362,6 +362,7 @@ class Lane:
         away = self._around.clock.now() - (self._down_since or 0.0)
         self._down_since, self._pause, self._resume_at, self._why = None, 0.0, 0.0, ""
         self._up_at = self._around.clock.monotonic()
+        self._stale = True
         log.info("backend_came_back", backend=self.name, after_seconds=round(away, 1))
         text = f"backend {self.name} accepts messages again after {format_duration(away)}"
         self._around.report("backend", self.name, text, cleared=True)
@@ -391,28 +392,3 @@ class Lane:
                 await self._wake.wait()
         except TimeoutError:
             pass
-
-
-def _record(delivery: Delivery, outcome: Outcome, started: float, seconds: float) -> Attempt | None:
-    """The attempt as the store keeps it; None where nothing was tried."""
-    match outcome:
-        case Receipt():
-            word, code, detail = (
-                "delivered",
-                "",
-                " ".join(part for part in (outcome.id, outcome.note) if part),
-            )
-        case BackendError():
-            word, code, detail = outcome.outcome, outcome.code, outcome.detail or str(outcome)
-        case _:
-            return None
-    return Attempt(
-        delivery=delivery.id,
-        backend=delivery.address.backend,
-        to=delivery.address.to,
-        started_at=started,
-        seconds=seconds,
-        outcome=word,
-        code=code,
-        detail=detail,
-    )

@@ -191,6 +191,7 @@ class Delivery(Struct, frozen=True, gc=False, kw_only=True):
     lease_until: float = 0.0  # while sending: when another may take it over
     tried: tuple[Address, ...] = ()  # addresses that refused or failed, for the outbox desk
     error: str = ""  # the last attempt's outcome in words, no secrets
+    handle: str = ""  # what the service gave to update or reply to it
 
 
 class Attempt(Struct, frozen=True, gc=False, kw_only=True):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import aiohttp
 
 from relay.backends.base import Backend, Door, Limits, Receipt, Settings
 from relay.clock import Clock
-from relay.models import Address, AlertState, Delivery, DeliveryState, Event, Level, Message, Reason
+from relay.errors import BackendError, RejectedError
+from relay.models import Address, Alert, AlertState, Delivery, DeliveryState, Event, Level, Message, Reason
 
 
 class FakeSettings(Settings, frozen=True, kw_only=True, tag="fake"):
@@ -48,9 +49,23 @@ class FakeBackend(Backend):
             if error is not None:
                 raise error
             self.sent.append((to, message))
-            return Receipt(id=f"m{len(self.sent)}")
+            return Receipt(id=f"m{len(self.sent)}", handle=f"h{len(self.sent)}")
         finally:
             self.flying -= 1
+
+
+class ManyBackend(FakeBackend):
+    """Takes up to a hundred receivers in one call; `nobody` is refused alone."""
+
+    limits = Limits(concurrency=8, receivers=100)
+
+    async def send_many(self, message: Message, tos: Sequence[str]) -> list[Receipt | BackendError]:
+        self.tries += 1
+        error = self.answer(message, "")
+        if error is not None:
+            raise error
+        self.sent += [(to, message) for to in tos if to != "nobody"]
+        return [RejectedError("no such user") if to == "nobody" else Receipt(id=to) for to in tos]
 
 
 def event(message: str = "timeout", **fields: Any) -> Event:
@@ -62,6 +77,26 @@ def event(message: str = "timeout", **fields: Any) -> Event:
         "message": message,
     }
     return Event(**usual | fields)
+
+
+def alert(fingerprint: str, *, touched: float = 0.0, **fields: Any) -> Alert:
+    usual: dict[str, Any] = {
+        "id": 1,
+        "fingerprint": fingerprint,
+        "rule": "r",
+        "module": "m",
+        "level": Level.ERROR,
+        "title": "t",
+        "state": AlertState.FIRING,
+        "first_seen": 0.0,
+        "last_seen": 0.0,
+        "count": 1,
+        "notified_count": 1,
+        "notified_at": 0.0,
+        "reminders": 0,
+        "touched_at": touched,
+    }
+    return Alert(**usual | fields)
 
 
 def message(**fields: Any) -> Message:

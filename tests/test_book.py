@@ -3,26 +3,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from relay.book import Book, RecentIds
-from relay.models import Alert, AlertState, Level
-
-
-def alert(fingerprint: str, touched: float = 0.0) -> Alert:
-    return Alert(
-        id=1,
-        fingerprint=fingerprint,
-        rule="r",
-        module="m",
-        level=Level.ERROR,
-        title="t",
-        state=AlertState.FIRING,
-        first_seen=0.0,
-        last_seen=0.0,
-        count=1,
-        notified_count=1,
-        notified_at=0.0,
-        reminders=0,
-        touched_at=touched,
-    )
+from relay.models import Alert, AlertState
+from tests.fakes import alert
 
 
 def due(alert: Alert) -> float:

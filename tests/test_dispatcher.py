@@ -10,10 +10,10 @@ import pytest
 from relay.clock import SystemClock
 from relay.dispatcher import Dispatcher
 from relay.errors import BackendDownError, NeedsFallbackError, RateLimitedError, RejectedError, TemporaryError
-from relay.models import Delivery, DeliveryState
+from relay.models import Address, Delivery, DeliveryState, Reason
 from relay.outbox.sqlite import SqliteStore
 from relay.outbox.store import Commit
-from tests.fakes import FakeBackend, Reports, delivery
+from tests.fakes import FakeBackend, ManyBackend, Reports, alert, delivery
 
 CLOCK = SystemClock()
 
@@ -204,3 +204,66 @@ async def test_stop_gives_back_what_is_on_its_way(tmp_path: Path) -> None:
     row = await bench.row(number)
     assert (row.state, row.attempts) == (DeliveryState.PENDING, 0)
     await store.close()
+
+
+async def test_after_an_outage_only_the_latest_message_about_an_alert_is_sent(tmp_path: Path) -> None:
+    store = await SqliteStore.open(str(tmp_path / "relay.db"), CLOCK)
+    bench = Bench(store)
+    await store.commit(Commit(alerts=[alert("f", id=7), alert("g", id=8)]))
+    old = CLOCK.now() - 600
+    await store.commit(
+        Commit(
+            deliveries=[
+                delivery(number, old, "a", alert=about) for number, about in ((11, 7), (12, 7), (13, 8))
+            ]
+        )
+    )
+    await bench.dispatcher.apply({"a": bench.a})
+    task = asyncio.create_task(bench.dispatcher.run())
+    await bench.until(12, DeliveryState.DELIVERED)
+    await bench.until(13, DeliveryState.DELIVERED)
+    stale = await bench.row(11)
+    assert stale.state is DeliveryState.CANCELLED
+    assert "superseded" in stale.error
+    assert len(bench.a.sent) == 2
+    await bench.dispatcher.stop(0.1)
+    await task
+    await store.close()
+
+
+async def test_one_alert_to_many_is_few_calls_and_one_refusal_is_one_persons(tmp_path: Path) -> None:
+    store = await SqliteStore.open(str(tmp_path / "relay.db"), CLOCK)
+    bench = Bench(store)
+    many = ManyBackend("a", CLOCK)
+    await store.commit(Commit(alerts=[alert("f", id=7), alert("g", id=8)]))
+    now = CLOCK.now()
+    people = [f"p{number}" for number in range(250)]
+    people[17] = "nobody"
+    rows = [
+        delivery(10 + number, now, "a", alert=7, recipient=to, address=Address("a", to))
+        for number, to in enumerate(people)
+    ]
+    rows.append(delivery(900, now, "a", alert=8))
+    await store.commit(Commit(deliveries=rows))
+    await bench.dispatcher.apply({"a": many})
+    task = asyncio.create_task(bench.dispatcher.run())
+    await bench.until(259, DeliveryState.DELIVERED)
+    await bench.until(900, DeliveryState.DELIVERED)
+    await bench.until(27, DeliveryState.DEAD)
+    assert sorted(to for to, _ in many.sent) == sorted([*people[:17], *people[18:], "someone"])
+    assert many.tries <= 10
+    await bench.dispatcher.stop(0.1)
+    await task
+    await store.close()
+
+
+async def test_a_later_message_knows_the_earlier_ones_handle(bench: Bench) -> None:
+    await bench.store.commit(Commit(alerts=[alert("f", id=7)]))
+    first = await bench.owe("a", alert=7)
+    await bench.until(first, DeliveryState.DELIVERED)
+    second = await bench.owe("a", alert=7, reason=Reason.RESOLVED)
+    await bench.until(second, DeliveryState.DELIVERED)
+    elsewhere = await bench.owe("b", alert=7, reason=Reason.RESOLVED)
+    await bench.until(elsewhere, DeliveryState.DELIVERED)
+    assert [message.handle for _, message in bench.a.sent] == ["", "h1"]
+    assert bench.b.sent[0][1].handle == ""

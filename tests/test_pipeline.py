@@ -213,7 +213,7 @@ async def test_a_full_store_is_tried_again_with_the_same_transaction(
 
 async def test_live_alerts_are_bounded(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("relay.pipeline.MOST_LIVE", 10)
-    words = "alpha beta gamma delta epsilon zeta eta theta iota kappa mu nu".split()
+    words = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "mu")
     for word in words:
         await stage.take(event(f"{word} broke"))
         stage.clock.advance(1)

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Annotated, Final, Literal
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from msgspec import Meta, structs
 from yarl import URL
 
 from relay.backends.base import Check, Door, Limits, Receipt
-from relay.backends.chat import Fits, Target, address_problem, only_mentions
+from relay.backends.chat import Target, address_problem, only_mentions
 from relay.backends.compose import Composition, compose
 from relay.backends.dialect import text_of
 from relay.backends.dingtalk_codes import require_posted, stale
@@ -32,6 +32,7 @@ from relay.errors import RejectedError
 from relay.models import Json, Message
 from relay.values import Secret
 
+Fits = Callable[[str], bool]
 Format = Literal["text", "markdown", "card"]
 
 EVERYBODY: Final = "all"
@@ -44,9 +45,9 @@ _MENTIONS: Final = "write @all, @USERID or @mobile:NUMBER"
 class Settings(HttpSettings, frozen=True, kw_only=True, tag="dingtalk_robot"):
     """A DingTalk (钉钉) group robot.
 
-    In the group's settings add a custom robot (自定义机器人). The `access_token` is what follows `access_token=`
-    in its webhook; of its security settings `secret` (加签, SEC...) is the best, a `keyword` or this host's
-    address will do. A robot takes 20 messages a minute and is blocked for ten minutes above that; several
+    In the group's settings add a custom robot (自定义机器人). The `access_token` is what follows
+    `access_token=` in its webhook; of its security settings `secret` (加签, SEC...) is the best, a `keyword` or
+    this host's address will do. A robot takes 20 messages a minute and is blocked for ten minutes above that; several
     robots of one group (lists of tokens and secrets) share the load.
 
     An address is any name for the group, then who is to be mentioned: `ops`, `@all`, `ops @manager4220`,
@@ -151,7 +152,7 @@ class DingtalkRobot(HttpBackend):
     async def _post(self, robot: Robot, payload: Json) -> None:
         """Signed afresh for each attempt, and once more where its time was refused."""
         answer = await self.post_json(self._signed(robot), payload)
-        if stale(answer):
+        if robot.secret and stale(answer):
             answer = await self.post_json(self._signed(robot), payload)
         require_posted(answer, self.door.clock.now())
 

@@ -24,11 +24,6 @@ class Titled(Struct, frozen=True):
     title: str
     text: str
 
-    @property
-    def whole(self) -> str:
-        """Both, as a person reads them."""
-        return f"{self.title}\n{self.text}"
-
 
 def titled(
     composition: Composition,

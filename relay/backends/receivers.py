@@ -1,4 +1,4 @@
-"""What a service drops although it says that it accepted it: too many messages to one receiver, and equal ones."""
+"""What a service drops and calls accepted: too many messages to one receiver, and equal ones."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="rongcloud"):
             return "`mode: broadcast` reaches everybody: its only address is `@all`"
         if to.lower() == TAGGED:
             return "" if self._filtered else "`@tags` needs `tags`, `tags_or` or `package_name`"
-        return "" if is_id(to) else "an id is 1 to 64 characters without spaces and commas, and no @"
+        return "" if is_id(to) else "an id is 1 to 64 characters without spaces and commas, and no @ first"
 
     @property
     def _filtered(self) -> bool:

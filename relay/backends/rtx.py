@@ -215,7 +215,9 @@ class Rtx(Backend):
         try:
             receipt = await self._pop_up(message, ",".join(names), self.settings.timeout)
             return dict.fromkeys(names, receipt)
-        except RejectedError as error:
+        except BackendError as error:
+            if not _may_be_one_name(error):
+                raise
             if len(names) == 1:
                 return {names[0]: error}
         unknown = await self._unknown(names) if self.settings.partial_lists else {}
@@ -278,3 +280,8 @@ class Rtx(Backend):
         if call.method == "GET" and len(self._root.target(call.path, form)) > MOST_URL:
             return False
         return self._coding.size(text) <= self.settings.max_msg_bytes
+
+
+def _may_be_one_name(error: BackendError) -> bool:
+    """Whether a script said it: in words of its own, it may have meant one name of a list."""
+    return isinstance(error, RejectedError) or (isinstance(error, TemporaryError) and error.limit > 0)

@@ -13,6 +13,7 @@ from aiosmtplib import (
     SMTPConnectError,
     SMTPDataError,
     SMTPException,
+    SMTPHeloError,
     SMTPRecipientRefused,
     SMTPResponseException,
     SMTPSenderRefused,
@@ -124,7 +125,9 @@ class Session:
 
     async def _envelope(self, mail: Mail, tos: Sequence[str]) -> dict[str, Receipt | BackendError]:
         """Sender and receivers; the outcome of those that are refused."""
-        await self._client.ehlo()
+        if self._client.is_ehlo_or_helo_needed:
+            with suppress(SMTPHeloError):  # an old server: the next command says HELO first
+                await self._client.ehlo()
         wide = not all(address.isascii() for address in (mail.sender, *tos))
         utf8 = wide and self._client.supports_extension("smtputf8")
         encoding = "utf-8" if utf8 else "ascii"

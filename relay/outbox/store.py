@@ -15,6 +15,7 @@ from msgspec import Struct, field
 
 from relay.errors import StoreError
 from relay.models import (
+    Address,
     Alert,
     Attempt,
     Delivery,
@@ -159,6 +160,10 @@ class Store(Protocol):
 
     async def delivery(self, id: int) -> tuple[Delivery, list[Attempt]] | None:  # noqa: A002
         """One delivery with its attempts, oldest first."""
+        ...
+
+    async def handle(self, alert: int, address: Address) -> str:
+        """The service's handle of the latest message about that alert delivered to that address; or ""."""
         ...
 
     async def retry(self, ids: Sequence[int], now: float, expires_at: float) -> int:

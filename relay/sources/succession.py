@@ -86,6 +86,7 @@ class Succession:
             self._lineage.find_packed(new)
         await self._settle(new)
         await self._lineage.line_up(old, new)
+        new.seen_at = self._clock.now()
 
     async def compare(self, generation: Generation, content: Content) -> bool:
         """Something rotated has appeared beside a log: it may have been replaced, though it looks untouched.
@@ -128,7 +129,7 @@ class Succession:
         generation.place = ""
         if place is not None and is_at(generation, place, follow=self._follow):
             await self._move(generation, place)
-        elif generation.seen_at >= self.looked_at - RECENT:
+        elif generation.mark.known and generation.seen_at >= self.looked_at - RECENT:
             await self._lineage.find_rest(generation)  # its writer may have added lines before it was compressed
 
     def vanished(self, path: str) -> None:

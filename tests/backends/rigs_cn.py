@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from relay.backends import wecom_app, wecom_robot
+from relay.backends import dingtalk_notice, dingtalk_robot, wecom_app, wecom_robot
 from relay.backends.base import Backend, Door
+from relay.backends.http import json_bytes
 from relay.backends.receivers import Receivers
 from relay.backends.registry import build
 from relay.values import Secret
+from tests.backends.messages import NOW
 from tests.backends.rig import CANARY, Rig
+from tests.emulators.dingtalk_notice import DingtalkServer
+from tests.emulators.dingtalk_robot import DingtalkRobots
 from tests.emulators.loose_markdown import Mark
 from tests.emulators.wecom_app import WecomServer
 from tests.emulators.wecom_robot import WecomRobots
 
 KEY = f"{CANARY}-7aoc-4bc4-97a0-0ec2sifa5aaa"
+TOKEN = f"{CANARY}0123456789abcdef"
+SEC = f"SEC{CANARY}0123456789abcdef"
 
 
 def foreign(marks: list[Mark]) -> list[str]:
@@ -62,6 +68,61 @@ def wecom_app_rig(form: Any, limit: int = 0) -> Rig:
     )
 
 
+def dingtalk_robot_rig(form: Any, limit: int = 0) -> Rig:
+    return Rig(
+        emulator=lambda: DingtalkRobots({TOKEN: SEC}, NOW),
+        settings=lambda robots: dingtalk_robot.Settings(
+            access_token=(Secret(TOKEN),),
+            secret=(Secret(SEC),),
+            server=robots.url,
+            format=form,
+            max_chars=limit or 5000,
+        ),
+        to="ops",
+        read=lambda robots: [post.text for post in robots.posts],
+        markup=lambda robots: [
+            *(name for post in robots.posts for name in post.pinged),
+            *(text for post in robots.posts for text in foreign(post.marks)),
+        ],
+        refused=("", " ", "ops @张三", "ops @<x>", "a\nb", "@mobile:x", "@", "@a " * 51),
+        size=len,
+        limit=limit,
+        build=forgetful,
+    )
+
+
+def forgetful(settings: Any, door: Door, robots: DingtalkRobots) -> Backend:
+    """The suite sends different messages with the same key, which would be dropped as seen before."""
+    robots.uuids = Nothing()
+    return build(settings, door)
+
+
+class Nothing(set[str]):
+    def add(self, _: str) -> None:
+        return
+
+
+def dingtalk_notice_rig(form: Any, limit: int = 0) -> Rig:
+    return Rig(
+        emulator=lambda: DingtalkServer("ding1", f"s-{CANARY}", 123),
+        settings=lambda server: dingtalk_notice.Settings(
+            appkey="ding1",
+            appsecret=Secret(f"s-{CANARY}"),
+            agent_id=123,
+            server=server.url,
+            format=form,
+        ),
+        to="manager4220",
+        read=lambda server: [post.text for post in server.posts],
+        markup=lambda server: [text for post in server.posts for text in foreign(post.marks)],
+        unknown="nobody",
+        refused=("", " ", "@all", "dept:", "dept:x", "a,b", "张三", "@ALL", "user:@all"),
+        size=lambda text: len(json_bytes({"msgtype": "text", "text": {"content": text}})),
+        limit=limit,
+        build=patient,
+    )
+
+
 def patient(settings: Any, door: Door, _: Any) -> Backend:
     """A backend whose receivers may get any number of messages: the suite sends hundreds to one."""
     backend = build(settings, door)
@@ -70,6 +131,10 @@ def patient(settings: Any, door: Door, _: Any) -> Backend:
 
 
 RIGS: dict[str, Rig] = {
+    "dingtalk_notice-text": dingtalk_notice_rig("text", 2048),
+    "dingtalk_notice-markdown": dingtalk_notice_rig("markdown"),
+    "dingtalk_robot-text": dingtalk_robot_rig("text", 2000),
+    "dingtalk_robot-markdown": dingtalk_robot_rig("markdown"),
     "wecom_app-text": wecom_app_rig("text", 2048),
     "wecom_app-markdown": wecom_app_rig("markdown"),
     "wecom_robot-text": wecom_robot_rig("text", 2048),

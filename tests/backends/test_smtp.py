@@ -279,6 +279,13 @@ async def test_a_reply_becomes_its_error(
     assert not isinstance(error, TemporaryError) or error.ambiguous is (reply == "what?")
 
 
+@pytest.mark.parametrize("starttls", ["auto", "never"])
+async def test_a_server_that_only_knows_helo(mailer: Any, starttls: str) -> None:
+    async with MisbehavingServer(Misbehaviour(at="EHLO", reply="502 what?")) as server:
+        assert await mailer(server, starttls=starttls).send(message(), TO)
+        assert len(server.mails) == 1
+
+
 @pytest.mark.parametrize("act", ["hang", "close"])
 @pytest.mark.parametrize("at", ["connect", "EHLO", "MAIL", "RCPT", "DATA", "."])
 async def test_silence_is_temporary_and_ambiguous_only_after_the_mail(mailer: Any, at: str, act: Any) -> None:

@@ -45,6 +45,9 @@ class RtxServer:
         self.patched = False  # decodes and answers in UTF-8
         self.jsonp: Literal["", "raw", "escaped"] = ""
         self.strict = False  # bytes that aren't valid in the charset are an error
+        self.unknown_state = (
+            "-984"  # what getstatus.php says of an unknown user: a number, or an error's text
+        )
         self.partial = False  # one unknown name in a list: the others still get it
         self.odd_headers = False  # `Ret Code: 0` and raw GBK in `Ret String`, with an empty body
         self.chunked = False
@@ -193,7 +196,7 @@ class RtxServer:
     def _getstatus(self, request: Request, query: dict[str, str], path: str) -> str:
         if request.method != "GET":
             return "error<br>"
-        state = self.users.get(query.get("username", ""), -984)
+        state = self.users.get(query.get("username", ""), self.unknown_state)
         return f'cb({{"state":{state}}})' if self.jsonp else f" {state}\r\n"
 
     def _bydepart(self, request: Request, query: dict[str, str], path: str) -> str:

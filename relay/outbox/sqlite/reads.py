@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
-from relay.models import Alert, Attempt, Delivery, DeliveryState, Json, Position
+from relay.models import Address, Alert, Attempt, Delivery, DeliveryState, Json, Position
 from relay.outbox.sqlite import rows
 from relay.outbox.store import AlertRow, StoredEvent
 
@@ -127,6 +127,18 @@ def alert(db: sqlite3.Connection, wanted: int) -> AlertRow | None:
     """One alert."""
     row = db.execute(f"SELECT {rows.ALERT}, sample, trace FROM alerts WHERE id = ?", (wanted,)).fetchone()
     return None if row is None else rows.shown_alert(row)
+
+
+def handle(db: sqlite3.Connection, alert: int, address: Address) -> str:
+    """Of the latest message about that alert at that address."""
+    found = db.execute(
+        """
+        SELECT handle FROM deliveries WHERE alert = ? AND backend = ? AND address = ? AND handle <> ''
+        ORDER BY id DESC LIMIT 1
+        """,
+        (alert, address.backend, address.to),
+    ).fetchone()
+    return "" if found is None else str(found[0])
 
 
 def events_of(db: sqlite3.Connection, wanted: int, most: int) -> list[StoredEvent]:

@@ -31,7 +31,7 @@ ALERT: Final = (
 )
 DELIVERY: Final = (
     "id, alert, recipient, reason, backend, address, fallbacks, message, state, created_at,"
-    " next_at, expires_at, attempts, lease_until, tried, error"
+    " next_at, expires_at, attempts, lease_until, tried, error, handle"
 )
 ATTEMPT: Final = "delivery, backend, address, started_at, seconds, outcome, code, detail"
 POSITION: Final = "source, dev, inode, path, offset, head, tail, seen_at"
@@ -154,6 +154,7 @@ def delivery_row(delivery: Delivery) -> Row:
         delivery.lease_until,
         dump(delivery.tried) if delivery.tried else "[]",
         delivery.error,
+        delivery.handle,
     )
 
 
@@ -175,6 +176,7 @@ def delivery(row: Row) -> Delivery:
         lease_until=row[13],
         tried=_addresses(row[14]),
         error=row[15],
+        handle=row[16],
     )
 
 
@@ -192,6 +194,7 @@ def settled_row(delivery: Delivery) -> Row:
         delivery.lease_until,
         dump(delivery.tried) if delivery.tried else "[]",
         delivery.error,
+        delivery.handle,
     )
 
 

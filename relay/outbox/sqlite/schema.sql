@@ -61,7 +61,8 @@ CREATE TABLE deliveries (
     attempts    INTEGER NOT NULL CHECK (attempts >= 0),
     lease_until REAL NOT NULL CHECK ((lease_until > 0) = (state = 'sending')), -- who sends has a lease
     tried       TEXT NOT NULL CHECK (json_valid(tried)),
-    error       TEXT NOT NULL
+    error       TEXT NOT NULL,
+    handle      TEXT NOT NULL            -- the service's own, to update or reply to the message; '' if none
 ) STRICT;
 CREATE INDEX deliveries_of_alert ON deliveries (alert);
 -- One small index for each thing a row can be; every row is in exactly one of them.

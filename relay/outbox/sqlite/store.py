@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from relay.clock import Clock
 from relay.errors import StoreFullError
-from relay.models import Alert, Attempt, Delivery, DeliveryState, Json, Position
+from relay.models import Address, Alert, Attempt, Delivery, DeliveryState, Json, Position
 from relay.outbox.sqlite import reads, writes
 from relay.outbox.sqlite.lock import Lock
 from relay.outbox.sqlite.prepare import make_folder, prepare
@@ -128,6 +128,9 @@ class SqliteStore:
 
     async def alert(self, id: int) -> AlertRow | None:  # noqa: A002 - the word of the domain
         return await self._reader.run(reads.alert, id)
+
+    async def handle(self, alert: int, address: Address) -> str:
+        return await self._reader.run(reads.handle, alert, address)
 
     async def events_of(self, alert: int, most: int = 20) -> list[StoredEvent]:
         return await self._reader.run(reads.events_of, alert, most)

@@ -29,7 +29,8 @@ _UPSERT_ALERTS: Final = """
 _UPDATE_DELIVERIES: Final = """
     UPDATE deliveries SET
         state = column2, backend = column3, address = column4, fallbacks = column5, next_at = column6,
-        expires_at = column7, attempts = column8, lease_until = column9, tried = column10, error = column11
+        expires_at = column7, attempts = column8, lease_until = column9, tried = column10, error = column11,
+        handle = column12
     FROM (
 """
 _UPSERT_POSITIONS: Final = """
