@@ -27,6 +27,15 @@ class Settings(Base, frozen=True, kw_only=True, tag="console"):
 
     Coloured on a terminal only, and not where NO_COLOR is set. The address of a recipient is free text,
     shown as the message's last line.
+
+    Minimal:
+
+        type: console
+
+    Full:
+
+        type: console
+        rate: [600/1m]
     """
 
 

@@ -24,13 +24,14 @@ Format = Literal["text", "markdown", "card", "status"]
 MOST: Final = 2048  # bytes of a whole message as JSON
 MOST_PLAIN: Final = 1000  # bytes of the text that is sent when the usual form was refused
 
+_MOST_FACT: Final = 100  # characters
 _MOST_LABEL: Final = 20  # characters of a button
 _COLOURS: Final = {"good": "0xFF52C41A", "info": "0xFF1890FF", "warning": "0xFFFAAD14", "bad": "0xFFF5222D"}
 
 
 def forms(form: Format, message: Message, now: float) -> Iterator[Json]:
     """The message as it should be, then a short text."""
-    told = marked(compose(message, now), message)
+    told = _briefer(marked(compose(message, now), message))
     if form == "text":
         yield _fitted(told, _text, MOST)
     elif form == "markdown" or not told.links:
@@ -46,6 +47,11 @@ def status_bar(message: Message) -> Json:
     """What the bar of an earlier message says from now on."""
     word = "resolved" if severity(message) == "good" else message.level.word
     return {"status_value": word, "status_bg": _COLOURS[severity(message)]}
+
+
+def _briefer(told: Composition) -> Composition:
+    """So that no fact takes the room that the text needs."""
+    return structs.replace(told, facts=tuple((name, clip(value, _MOST_FACT)) for name, value in told.facts))
 
 
 def _fitted(told: Composition, form: Callable[[Composition], Json], most: int) -> Json:

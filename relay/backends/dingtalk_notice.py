@@ -55,8 +55,8 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="dingtalk_notice"):
     An address is a user's id (`manager4220`, or `user:manager4220`), `dept:ID` (a department and those under
     it), or `@all` (see `allow_broadcast`).
 
-    * `format`: `text`; `markdown`; `card`, with the message's links as buttons; `status`, with a bar that turns
-      green when the alert ends. Without links the last two are Markdown
+    * `format`: `text`; `markdown`; `card`, with the message's links as buttons; `status`, with a bar that
+      turns green when the alert ends. Without links the last two are Markdown
     * `confirm`: ask at once whom the message didn't reach, and take their next address
     * `allow_broadcast`: lets the address `@all` reach everybody who can see the app, three times a day
     * `server`: where DingTalk stands

@@ -46,9 +46,9 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="dingtalk_robot"):
     """A DingTalk (钉钉) group robot.
 
     In the group's settings add a custom robot (自定义机器人). The `access_token` is what follows
-    `access_token=` in its webhook; of its security settings `secret` (加签, SEC...) is the best, a `keyword` or
-    this host's address will do. A robot takes 20 messages a minute and is blocked for ten minutes above that; several
-    robots of one group (lists of tokens and secrets) share the load.
+    `access_token=` in its webhook; of its security settings `secret` (加签, SEC...) is the best, but a
+    keyword or this host's address will do. A robot takes 20 messages a minute and is blocked for ten minutes
+    above that; several robots of one group (lists of tokens and secrets) share the load.
 
     An address is any name for the group, then who is to be mentioned: `ops`, `@all`, `ops @manager4220`,
     `@mobile:13800001111`; at most 50.

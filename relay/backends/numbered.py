@@ -9,11 +9,12 @@ from msgspec import Struct
 
 from relay.backends.answer import Answer, refusal
 from relay.backends.meaning import Meaning, PayloadError, meant, paused, unknown
-from relay.backends.tokens import TokenRefusedError
-from relay.errors import BackendDownError, BackendError, RejectedError
+from relay.errors import BackendDownError, BackendError, TemporaryError
 from relay.models import Json
 
 LIFETIME: Final = 7200.0  # seconds of a token, where the service doesn't say
+
+_NO_TOKEN: Final = Meaning(BackendDownError, "the credentials were refused")
 
 
 class Numbered(Struct, frozen=True, kw_only=True):
@@ -32,10 +33,12 @@ class Numbered(Struct, frozen=True, kw_only=True):
 
     def granted(self, answer: Answer, now: float, token: str, seconds: str) -> tuple[str, float]:
         """A token and its lifetime, by the fields' names; whoever is refused one needs an operator."""
-        try:
-            self.required(answer, now)
-        except (RejectedError, TokenRefusedError) as error:
-            raise BackendDownError(str(error), code=error.code, detail=error.detail) from None
+        code = answer.code(self.field)
+        meaning = self.meanings.get(code, _NO_TOKEN)
+        passing = answer.status >= 500 or issubclass(meaning.outcome, TemporaryError)
+        if code not in {"", "0", *self.waits} and not passing:
+            raise meant(Meaning(BackendDownError, meaning.words), code, answer)
+        self.required(answer, now)
         given, lifetime = answer.code(token), answer.code(seconds)
         if not given:
             raise unknown("", answer)

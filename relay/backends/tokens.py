@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from relay.backends.base import Door
-from relay.errors import BackendDownError, BackendError
+from relay.errors import BackendDownError, BackendError, TemporaryError
 
 T = TypeVar("T")
 
@@ -37,10 +37,17 @@ class Tokens:
         """A token that is good for a while; callers that come together cause one fetch."""
         async with self._fetching:
             if not self._token or self._clock.monotonic() >= self._until:
-                self._token, seconds = await self._fetch()
+                self._token, seconds = await self._fetched()
                 # A service may state less than the margin: such a token is still good for half its time.
                 self._until = self._clock.monotonic() + max(seconds - self._margin, seconds / 2)
             return self._token
+
+    async def _fetched(self) -> tuple[str, float]:
+        try:
+            return await self._fetch()
+        except TemporaryError as error:
+            error.ambiguous = False  # the token's request may have arrived; the message wasn't sent
+            raise
 
     def drop(self, token: str) -> None:
         """Forget a refused token, unless another has taken its place since."""

@@ -21,6 +21,21 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="webhook"):
     `standard` the signed form of standardwebhooks.com. `secret` (`whsec_...`; two while they are being
     changed) signs the body in any form. Every attempt of a message carries the same `webhook-id` and
     `Idempotency-Key`. The address of a recipient is free text, passed on as `to` (Alertmanager: `receiver`).
+
+    Minimal:
+
+        type: webhook
+        url: ${HOOK_URL}
+
+    Full:
+
+        type: webhook
+        url: ${HOOK_URL}
+        form: plain
+        method: POST
+        headers: {Authorization: "Bearer ${HOOK_TOKEN}"}
+        rate: [100/1m]
+        timeout: 10s
     """
 
     url: Secret

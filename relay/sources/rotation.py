@@ -61,6 +61,13 @@ def is_rotation(path: str, log: str) -> bool:
     return folder == beside and name in logs_of(other)
 
 
+def are_related(path: str, log: str) -> bool:
+    """Whether a file of that path is named like a rotation of the log, or of what that is a rotation of."""
+    folder, name = os.path.split(log)
+    beside, other = os.path.split(path)
+    return folder == beside and not {name, *logs_of(name)}.isdisjoint(logs_of(other))
+
+
 def _unpacked(name: str) -> str:
     return os.path.splitext(name)[0] if packed(name) else name
 

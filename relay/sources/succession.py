@@ -22,7 +22,7 @@ from relay.sources.kinship import Kin, has_its_place, holds_only, is_at, is_inta
 from relay.sources.lineage import Lineage
 from relay.sources.position import Mark
 from relay.sources.register import Register
-from relay.sources.rotation import Sibling, is_rotation, logs_of
+from relay.sources.rotation import Sibling, are_related, logs_of
 
 log = structlog.get_logger()
 
@@ -60,6 +60,7 @@ class Succession:
         place = self._whereabouts(generation)
         self._register.leave(generation)
         generation.moved_at = generation.moved_at or self._clock.monotonic()
+        await self._settle(generation)
         if place is not None:
             await self._move(generation, place)
         elif generation.content is not None:
@@ -72,7 +73,6 @@ class Succession:
         if generation.reachable and not is_intact(generation, follow=self._follow):
             await self.replaced(generation)
         elif was_live and not self.logs_beside(generation.log):
-            await self._settle(generation)
             await lineage.chain(generation, lineage.strangers(generation), generation.log)
 
     async def replaced(self, old: Generation) -> None:
@@ -80,11 +80,11 @@ class Succession:
         log.info("file_truncated", path=shown(old.path), offset=old.mark.offset)
         new = old.successor()
         self._register.replace(old, new)
+        await self._settle(new)
         if not await self._lineage.find_rest(old, truncated=True):
             self._lineage.miss(old, rotated=True)
         if not new.place:
             self._lineage.find_packed(new)
-        await self._settle(new)
         await self._lineage.line_up(old, new)
         new.seen_at = self._clock.now()
 
@@ -97,8 +97,7 @@ class Succession:
         generation.kin_changed = False
         if generation.moved_at is not None:
             return False
-        if self._lineage.strangers(generation):
-            await self._settle(generation)
+        await self._settle(generation)
         strangers = [each for each in self._lineage.strangers(generation) if not holds_only(each, content)]
         if not generation.mark.known:
             if strangers:
@@ -113,13 +112,17 @@ class Succession:
     async def appeared(self, path: str, id: FileId, size: int) -> None:  # noqa: A002 - the word of the domain
         """A pattern names that path: a known generation that was renamed, a copy being made, or a new one."""
         known = self._register.files.get(id)
+        if known is not None and known.place == path:
+            return  # found while another was looked for
         if known is not None and is_at(known, path, follow=self._follow):
             if not has_its_place(known):  # else this is a hard link of it
                 await self._move(known, path)
                 self._queue(known)
             return
-        if known is not None:
-            self._register.drop(known)  # its inode was given to this file
+        if known is not None:  # its inode was given to this file
+            if known.place:
+                await self.displaced(known)
+            self._register.drop(known)
         if not await self._is_copy(path, id, size):
             await self._begin(path, id)
 
@@ -150,7 +153,7 @@ class Succession:
         if place is None:
             return None
         # Its inode under the name of a rotation, with other content: truncated, then renamed.
-        truncated = not packed(place) and is_rotation(place, generation.log)
+        truncated = not packed(place) and are_related(place, generation.log)
         if not truncated and not is_at(generation, place, follow=self._follow):
             return None
         log.info("file_moved", path=shown(generation.place), to=shown(place))

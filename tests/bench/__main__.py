@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import dispatch, flood, intake, latency, size
+from tests.bench import dispatch, flood, intake, latency, many, size
 from tests.bench.stage import machine
 
 ALL = {
     "latency": latency.main,
     "intake": intake.main,
     "dispatch": dispatch.main,
+    "many": many.main,
     "size": size.main,
     "flood": flood.main,
 }

@@ -1,4 +1,4 @@
-"""A fast webhook receiver, a process of its own: `python -m tests.bench.sink` prints its port.
+"""A fast webhook receiver, a process of its own: `python -m tests.bench.sink [DELAY]` prints its port.
 
 POST: recorded (when, and the number in `number N`), answered 200. GET: everything recorded, as JSON.
 """
@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import re
+import sys
 import time
 from typing import cast
 
@@ -16,6 +17,7 @@ import uvloop
 
 NUMBER = re.compile(rb"number (\d+)")
 LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+DELAY = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0  # seconds before each answer
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 arrived: list[tuple[float, int]] = []
@@ -44,7 +46,10 @@ class Receiver(asyncio.Protocol):
             found = NUMBER.search(self.buffer, end, total)
             arrived.append((now, int(found[1]) if found else -1))
             self.buffer = self.buffer[total:]
-            self.transport.write(ANSWER)
+            if DELAY:
+                asyncio.get_running_loop().call_later(DELAY, self.transport.write, ANSWER)
+            else:
+                self.transport.write(ANSWER)
 
 
 async def main() -> None:

@@ -38,8 +38,8 @@ rules:
 class FastSink:
     """tests/bench/sink.py as a child."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "tests.bench.sink"]
+    def __init__(self, delay: float = 0.0) -> None:
+        command = [sys.executable, "-m", "tests.bench.sink", str(delay)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())
@@ -58,11 +58,11 @@ class FastSink:
 
 
 @contextmanager
-def stage(rules: str = RULES) -> Iterator[tuple[Relay, FastSink]]:
+def stage(rules: str = RULES, delay: float = 0.0) -> Iterator[tuple[Relay, FastSink]]:
     """A fresh daemon with a fast sink; both end with the block, and so does its folder."""
     folder = Path(tempfile.mkdtemp(prefix="relay-bench-"))
     (folder / "logs").mkdir()
-    sink = FastSink()
+    sink = FastSink(delay)
     relay = Relay(folder)
     relay.write_rules(rules.format(folder=folder, port=sink.port))
     try:

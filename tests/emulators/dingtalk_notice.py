@@ -50,6 +50,7 @@ class DingtalkServer(TokenEmulator):
         self.calls: list[Any] = []
         self.answer: Any = None  # instead of its own, to what isn't about tokens
         self.result_code = 0
+        self.once = True  # the same message to the same user is dropped
         self.stubborn = False  # refuses to update
         self.refusing: set[str] = set()  # kinds of message that are too long, it says
 
@@ -107,7 +108,7 @@ class DingtalkServer(TokenEmulator):
         return answer(0, task_id=task, request_id="x")
 
     def _had(self, name: str, content: Any) -> bool:
-        return any(name in post.receivers and post.told == content for post in self.posts)
+        return self.once and any(name in post.receivers and post.told == content for post in self.posts)
 
     def _store(self, content: Any, receivers: list[str]) -> None:
         if not receivers:

@@ -1,4 +1,4 @@
-"""DingTalk's robot webhook: signatures in the URL, keywords, pings that must stand in the text, a firewall."""
+"""DingTalk's robot webhook: signatures, keywords, pings that must stand in the text, a firewall."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class DingtalkRobots(HttpEmulator):
         self.allowed = True  # this host's address
         self.posts: list[Post] = []
         self.uuids: set[str] = set()
+        self.once = True  # a `msgUuid` is shown a single time
         self.signs: list[str] = []  # as they came, still quoted
         self.answer: Any = None  # instead of its own
         self.page = False  # the firewall's web page instead of any answer
@@ -106,10 +107,9 @@ class DingtalkRobots(HttpEmulator):
             return 310000, "keywords not in content, more: [https://open.dingtalk.com]"
         if len(content.encode()) > MOST:
             return 40035, "message too long, exceed 20000 bytes"
-        if told.get("msgUuid") in self.uuids:
+        if self.once and told.get("msgUuid") in self.uuids:
             return 0, "ok"  # shown already
-        if told.get("msgUuid"):
-            self.uuids.add(told["msgUuid"])
+        self.uuids.add(told.get("msgUuid", ""))
         self.posts.append(_post(token, kind, content, title, told))
         return 0, "ok"
 
