@@ -11,6 +11,7 @@ import structlog
 from msgspec import Struct, structs
 
 from relay.backends.base import Backend, Receipt
+from relay.digest import joint
 from relay.errors import BackendError, StoreError, TemporaryError
 from relay.models import Attempt, Delivery, Message, Reason
 from relay.outbox.retry import Interrupted
@@ -60,7 +61,13 @@ async def _send(backend: Backend, store: Store, due: Sequence[Delivery], now: fl
     first = due[0]
     try:
         message = await _message(first, store, now)
+        digested = len(due) > 1 and all(each.address == first.address for each in due)
+        if digested:
+            message = joint(due, message)
         async with asyncio.timeout(limit + 1.0):  # the backend's own deadline comes first: it knows more
+            if digested:
+                await backend.send(message, first.address.to)
+                return [Receipt(note=f"in a digest of {len(due)}")] * len(due)
             if len(due) == 1:
                 return [await backend.send(message, first.address.to)]
             return await backend.send_many(message, [delivery.address.to for delivery in due])

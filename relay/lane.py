@@ -18,6 +18,7 @@ from typing import Final, Protocol
 import structlog
 from msgspec import structs
 
+from relay import digest
 from relay.attempt import LATE, Expired, Outcome, attempt, record, together
 from relay.backends.base import Backend, Receipt
 from relay.clock import Clock
@@ -38,6 +39,7 @@ PAUSE_FIRST: Final = 1.0  # seconds between probes of a backend that is down for
 PAUSE_MOST: Final = 60.0  # ... doubling up to this
 PAUSE_OPERATOR: Final = 60.0  # and of one that needs an operator ...
 PAUSE_OPERATOR_MOST: Final = 600.0  # ... doubling up to this
+FOLD_FROM: Final = 30.0  # seconds of a limit's window from which on messages are folded when it runs low
 REROUTE: Final = 200  # deliveries moved to their next address in one turn
 
 
@@ -78,6 +80,11 @@ class Lane:
         windows = tuple(parse_rate(text) for text in settings.rate) or backend.limits.windows
         self._limited = bool(windows)
         self._receivers = backend.limits.receivers
+        # A window of a second is waited out; in one of a minute people should know what else is up.
+        longest = max((seconds for _, seconds in windows), default=0.0)
+        self._folds = self._receivers == 1 and longest >= FOLD_FROM
+        # Places kept for what is critical.
+        self._spared = min((number for number, _ in windows), default=0) // 5
         self._quota = Quota(windows)
         self._quota.preload(sent)  # a restart doesn't reset the service's window
         self._accepted = 0  # since start or since it was last down: sets the number of seats
@@ -107,6 +114,8 @@ class Lane:
         # Messages to many are better claimed together.
         closed = self._group is None or self._stopping or self._receivers > 1
         if backlog or self._ready or closed or now < self._resume_at or self._taken >= self._seats:
+            return False
+        if self._folds and (self._quota.room(now) or 0) <= self._spared:
             return False
         if self._quota.take(now) > 0:
             return False
@@ -159,6 +168,8 @@ class Lane:
         pause = self._resume_at - clock.monotonic()
         if pause > 0:
             return await self._reroute(pause)
+        if self._folds:
+            return await self._turn_within_budget()
         free, quota_wait = self._take_seats()
         free = self._start_ready(free)
         ahead = 0 if self._limited else self._seats
@@ -172,6 +183,27 @@ class Lane:
         if len(claimed) < want:
             await self._look_ahead()
         return 0.0
+
+    async def _turn_within_budget(self) -> float:
+        """Where messages are few: what doesn't fit one by one shares a message (see digest.py)."""
+        now = self._around.clock.monotonic()
+        allowed = self._quota.room(now) or 0
+        room = min(allowed, self._seats - self._taken)
+        if room <= 0:
+            return self._quota.wait(now) or math.inf
+        want = room * digest.MOST
+        claimed = await self._claim(want)
+        groups, waiting = digest.plan(claimed, min(allowed - self._spared, room), room)
+        for group in groups:
+            self._quota.take(now)
+            self._reserve(now)
+            self.start(*group)
+        later = self._around.clock.now() + max(1.0, self._quota.wait(now))
+        back = [structs.replace(self._settled(each, retry.Interrupted()), next_at=later) for each in waiting]
+        await asyncio.gather(*(self._settle(each, None) for each in back))
+        if len(claimed) < want:
+            await self._look_ahead()
+        return 0.0 if claimed else math.inf
 
     def stop(self) -> None:
         """Claim no more."""

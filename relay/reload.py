@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from relay.backends.registry import find, names
+from relay.backends.registry import Types
 from relay.config.load import load
 from relay.config.problems import Problem
 from relay.config.schema import Config, TailSource
@@ -36,8 +36,7 @@ class Prepared(Struct):
 
 def prepare(path: str, *, lenient_secrets: bool = False) -> Prepared:
     """Read and check `path`; never raises for what the user wrote."""
-    types = {name: registered for name in names() if (registered := find(name))}
-    loaded = load(path, backend_types=types, environ=os.environ, lenient_secrets=lenient_secrets)
+    loaded = load(path, backend_types=Types(), environ=os.environ, lenient_secrets=lenient_secrets)
     config, problems = loaded.config, list(loaded.problems)
     if config is None:
         return Prepared(None, problems)

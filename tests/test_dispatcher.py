@@ -13,7 +13,7 @@ from relay.errors import BackendDownError, NeedsFallbackError, RateLimitedError,
 from relay.models import Address, Delivery, DeliveryState, Reason
 from relay.outbox.sqlite import SqliteStore
 from relay.outbox.store import Commit
-from tests.fakes import FakeBackend, ManyBackend, Reports, alert, delivery
+from tests.fakes import FakeBackend, ManyBackend, Reports, alert, delivery, message
 
 CLOCK = SystemClock()
 
@@ -267,3 +267,30 @@ async def test_a_later_message_knows_the_earlier_ones_handle(bench: Bench) -> No
     await bench.until(elsewhere, DeliveryState.DELIVERED)
     assert [message.handle for _, message in bench.a.sent] == ["", "h1"]
     assert bench.b.sent[0][1].handle == ""
+
+
+async def test_five_hundred_alerts_at_once_are_digests_that_name_each_within_the_limit(
+    tmp_path: Path,
+) -> None:
+    store = await SqliteStore.open(str(tmp_path / "relay.db"), CLOCK)
+    bench = Bench(store)
+    robot = FakeBackend("a", CLOCK, rate=("50/60s",))
+    numbers = range(100, 600)
+    await store.commit(Commit(alerts=[alert(f"f{number}", id=number) for number in numbers]))
+    now = CLOCK.now()
+    rows = [
+        delivery(1000 + number, now, "a", alert=number, message=message(alert=number, key=str(number)))
+        for number in numbers
+    ]
+    await store.commit(Commit(deliveries=rows))
+    await bench.dispatcher.apply({"a": robot})
+    bench.dispatcher.lanes["a"]._up_at -= 60.0  # not a young lane: all seats
+    task = asyncio.create_task(bench.dispatcher.run())
+    await bench.until(1599, DeliveryState.DELIVERED)
+    assert len(robot.sent) <= 50
+    told = {message.alert for _, message in robot.sent}
+    told |= {int(line.rpartition("#")[2]) for _, message in robot.sent for line in message.digest}
+    assert told == set(numbers)
+    await bench.dispatcher.stop(0.1)
+    await task
+    await store.close()

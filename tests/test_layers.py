@@ -14,7 +14,7 @@ LAYERS: list[set[str]] = [
     {"backends"},
     {"config"},
     {"routing", "sources", "outbox"},
-    {"attempt", "book", "lane", "pipeline", "dispatcher", "feeds", "control", "desk", "reload"},
+    {"attempt", "book", "digest", "lane", "pipeline", "dispatcher", "feeds", "control", "desk", "reload"},
     {"app"},
     {"cli"},
     {"__main__"},

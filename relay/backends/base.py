@@ -12,7 +12,7 @@ import abc
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from relay.clock import Clock
 from relay.errors import BackendError
@@ -118,4 +118,3 @@ class Registered(Struct, frozen=True):
 
     settings: type[Settings]
     backend: type[Backend]
-    aliases: tuple[str, ...] = field(default_factory=tuple)

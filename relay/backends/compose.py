@@ -66,7 +66,15 @@ def compose(message: Message, now: float) -> Composition:
         body="" if body == title else body,
         facts=tuple((name, one_line(value, MOST_FACT)) for name, value in _facts(message, now) if value),
         links=tuple(Link(one_line(label), url) for label, url in message.links),
-        footer=" · ".join(part for part in _footer(message, now, resolved=resolved) if part),
+        footer="\n".join(
+            part
+            for part in (
+                " · ".join(part for part in _footer(message, now, resolved=resolved) if part),
+                f"and {len(message.digest)} more:" if message.digest else "",
+                *map(one_line, message.digest),
+            )
+            if part
+        ),
     )
 
 

@@ -36,6 +36,7 @@ AT_ONCE: Final = {"userid_list": 100, "dept_id_list": 20}
 PER_PERSON: Final = ((500, 86400.0),)  # messages of one app; DingTalk drops the others and says ok
 MOST_UPDATED: Final = 5  # people whose copy of a message can be updated
 
+_TASK: Final = re.compile(r"\d{1,18}", re.ASCII)
 # Lists in a task's result of those it didn't reach, and why.
 _UNREACHED: Final = {
     "invalid_user_id_list": "no such user, or the app may not see them",
@@ -157,7 +158,7 @@ class DingtalkNotice(HttpBackend):
             return dict.fromkeys((each.to for each in batch.receivers), error)
 
     async def _deliver(self, message: Message, batch: Batch) -> dict[str, Receipt | BackendError]:
-        if message.handle and message.state is AlertState.RESOLVED:
+        if _TASK.fullmatch(message.handle) and message.state is AlertState.RESOLVED:
             with suppress(RejectedError):  # too old to be updated: a new one then
                 await self._update(message)
                 updated = Receipt(id=message.handle, note="updated")
@@ -166,7 +167,7 @@ class DingtalkNotice(HttpBackend):
         parts = forms(self.settings.format, message, self.door.clock.now())
         task = await plainer(parts, partial(self._start, batch))
         left = began + self.settings.timeout - self.door.clock.monotonic()
-        unreached = await self._unreached(task, left) if self.settings.confirm else {}
+        unreached = await self._unreached(task, left) if self.settings.confirm and task else {}
         receipt = Receipt(id=task, note="queued", handle=self._handle(task, batch))
         return {each.to: unreached.get(each.name, receipt) for each in batch.receivers}
 

@@ -9,7 +9,6 @@ import hashlib
 import re
 from functools import partial
 from typing import Annotated, Final, Literal
-from urllib.parse import quote
 
 from msgspec import Meta, structs
 
@@ -21,6 +20,7 @@ from relay.backends.feishu_content import MENTION, MENTIONS, MOST_PLAIN, Content
 from relay.backends.http import JSON_TYPE, HttpBackend, HttpSettings, json_bytes, operator_url, url_problem
 from relay.backends.meaning import GoneError, examined, plainer
 from relay.backends.tokens import Tokens
+from relay.backends.webhook_forms import idempotency_key
 from relay.errors import RejectedError
 from relay.models import Json, Message
 from relay.values import Secret, Size
@@ -40,16 +40,16 @@ _ROOMS: Final = {  # the type of an id by its form; the first that fits
 class Settings(HttpSettings, frozen=True, kw_only=True, tag="feishu_app"):
     """A Feishu (飞书) or Lark app's robot, which writes to people and groups.
 
-    At open.feishu.cn (Lark: open.larksuite.com) create an app of your company: `app_id` and `app_secret` stand
-    under Credentials. Add the feature Bot and the permission `im:message:send_as_bot`, publish a version that
-    is available to whoever is to be reached, and add the robot to its groups.
+    At open.feishu.cn (Lark: open.larksuite.com) create an app of your company: `app_id` and `app_secret`
+    stand under Credentials. Add the feature Bot and the permission `im:message:send_as_bot`, publish a
+    version that is available to whoever is to be reached, and add the robot to its groups.
 
-    An address is a group (`oc_...`), a person's open_id (`ou_...`), union_id (`on_...`), mail address or user id
-    (`4d7a3c6g`), then who is to be mentioned in a group: `oc_84983ff6 @all`, `oc_84983ff6 @ou_8a7b6c`.
+    An address is a group (`oc_...`), a person's open_id (`ou_...`), union_id (`on_...`), mail address or user
+    id (`4d7a3c6g`), then who is to be mentioned in a group: `oc_84983ff6 @all`, `oc_84983ff6 @ou_8a7b6c`.
 
     * `format`: `card`, with the message's links as buttons; `post` (rich text); `text`
-    * `follow_up`: what becomes of later messages about an alert: `reply` to the first one, `thread` (replies in a
-      thread of their own), `edit` (of cards: rewrites the first one, which notifies nobody), or `new`
+    * `follow_up`: what becomes of later messages about an alert: `reply` to the first one, `thread` (replies
+      in a thread of their own), `edit` (of cards: rewrites the first one, which notifies nobody), or `new`
     * `server`: for Lark https://open.larksuite.com
     * `max_bytes`: of a message's content; Feishu takes 30 KB of cards and posts, 150 KB of text
 
@@ -96,7 +96,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="feishu_app"):
         if wrong := address_problem(to, target, MENTION, MENTIONS):
             return wrong
         if not any(pattern.fullmatch(target.room) for pattern in _ROOMS.values()):
-            return "write a group (oc_...), an open_id (ou_...), a union_id (on_...), a mail address or a user id"
+            return "write a group (oc_...), or a person's id (ou_..., on_..., a user id) or mail address"
         if target.mentions and not target.room.startswith("oc_"):
             return "only in a group (oc_...) can somebody be mentioned"
         return ""
@@ -188,7 +188,7 @@ def _payload(content: Content) -> Json:
 
 def _once(message: Message, room: str, content: Content) -> str:
     """Feishu shows what has the same one a single time in an hour."""
-    told = f"{message.key or message.text}\0{room}\0{content.type}"
+    told = f"{idempotency_key(message)}\0{room}\0{content.type}"
     return hashlib.sha256(told.encode(errors="replace")).hexdigest()[:32]
 
 

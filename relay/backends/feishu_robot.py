@@ -31,10 +31,10 @@ SIGNED: Final = 100  # bytes that timestamp and signature add to a request
 class Settings(HttpSettings, frozen=True, kw_only=True, tag="feishu_robot"):
     """A Feishu (飞书) or Lark group robot.
 
-    In the group's settings add a custom bot (自定义机器人): its `token` is the last part of its webhook. Of its
-    security settings `secret` (签名校验) is the best, but a keyword or this host's address will do. A robot takes
-    100 messages a minute and 5 a second; several robots of one group (lists of tokens and secrets) share the
-    load.
+    In the group's settings add a custom bot (自定义机器人): its `token` is the last part of its webhook. Of
+    its security settings `secret` (签名校验) is the best, but a keyword or this host's address will do. A
+    robot takes 100 messages a minute and 5 a second; several robots of one group (lists of tokens and
+    secrets) share the load.
 
     An address is any name for the group, then who is to be mentioned: `ops`, `@all`, `ops @ou_8a7b6c`.
 
@@ -130,7 +130,7 @@ class FeishuRobot(HttpBackend):
 
 
 def signature(now: int, secret: str) -> str:
-    """Of a message sent at `now` (seconds since the epoch): the text is the key, and nothing is signed by it."""
+    """Of a message sent at `now` (seconds since the epoch): the text is the key, and signs nothing."""
     key = f"{now}\n{secret}".encode()
     return base64.b64encode(hmac.new(key, b"", hashlib.sha256).digest()).decode()
 

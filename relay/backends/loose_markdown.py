@@ -14,6 +14,7 @@ from relay.backends.dialect import headline
 
 _BREAK: Final = "\u200b"
 _LIKENESS: Final = {"*": "∗", "_": "＿", "~": "∼", "`": "ˋ"}
+_BRACKETS: Final = str.maketrans("[]", "［］")
 _STYLE: Final = re.compile(r"[*`]|(?<![^\W_])[_~]|[_~](?![^\W_])")
 _JOINT: Final = re.compile(r"<|&(?=#?\w+;)|\](?=[(\[:])")
 _START: Final = re.compile(r"^(?=[ \t]*(?:[#>+=|-]|\d+[.)])|[ \t]{2})", re.MULTILINE)
@@ -28,7 +29,7 @@ def disarmed(text: str) -> str:
 
 def link(one: Link) -> str:
     """`[label](url)`."""
-    return f"[{disarmed(one.label).replace(']', '］')}]({safe_url(one.url)})"
+    return f"[{disarmed(one.label.translate(_BRACKETS))}]({safe_url(one.url)})"
 
 
 def bold_headline(told: Composition) -> str:

@@ -1,44 +1,15 @@
 """The backend types rules.yaml may name: one line each; other packages add theirs by entry point.
 
 A package of its own registers `my_type = my_package:REGISTERED` in the group `relay.backends`, where
-`REGISTERED` is a `Registered`. It is imported only when rules.yaml names its type.
+`REGISTERED` is a `Registered`. Whichever it is, it is imported only when rules.yaml names its type.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from relay.backends import (
-    anyrtc,
-    apprise,
-    bark,
-    console,
-    dingtalk_notice,
-    dingtalk_robot,
-    discord,
-    feishu_app,
-    feishu_robot,
-    gotify,
-    matrix,
-    mattermost,
-    ntfy,
-    openim,
-    pagerduty,
-    rocketchat,
-    rongcloud,
-    rtx,
-    serverchan,
-    slack,
-    smtp,
-    teams,
-    telegram,
-    webhook,
-    wechat,
-    wecom_app,
-    wecom_robot,
-    zulip,
-)
 from relay.backends.base import Backend, Door, Registered, Settings
 from relay.errors import RelayError
 
@@ -47,43 +18,63 @@ if TYPE_CHECKING:
 
 GROUP: Final = "relay.backends"
 
-TYPES: Final[dict[str, Registered]] = {
-    "anyrtc": Registered(anyrtc.Settings, anyrtc.AnyRtc),
-    "apprise": Registered(apprise.Settings, apprise.Apprise),
-    "bark": Registered(bark.Settings, bark.Bark),
-    "console": Registered(console.Settings, console.Console),
-    "dingtalk_notice": Registered(dingtalk_notice.Settings, dingtalk_notice.DingtalkNotice),
-    "dingtalk_robot": Registered(dingtalk_robot.Settings, dingtalk_robot.DingtalkRobot),
-    "discord": Registered(discord.Settings, discord.Discord),
-    "feishu_app": Registered(feishu_app.Settings, feishu_app.FeishuApp),
-    "feishu_robot": Registered(feishu_robot.Settings, feishu_robot.FeishuRobot),
-    "gotify": Registered(gotify.Settings, gotify.Gotify),
-    "matrix": Registered(matrix.Settings, matrix.Matrix),
-    "mattermost": Registered(mattermost.Settings, mattermost.Mattermost),
-    "ntfy": Registered(ntfy.Settings, ntfy.Ntfy),
-    "openim": Registered(openim.Settings, openim.OpenIm),
-    "pagerduty": Registered(pagerduty.Settings, pagerduty.PagerDuty),
-    "rocketchat": Registered(rocketchat.Settings, rocketchat.RocketChat),
-    "rongcloud": Registered(rongcloud.Settings, rongcloud.RongCloud),
-    "rtx": Registered(rtx.Settings, rtx.Rtx),
-    "serverchan": Registered(serverchan.Settings, serverchan.ServerChan),
-    "slack": Registered(slack.Settings, slack.Slack),
-    "smtp": Registered(smtp.Settings, smtp.Smtp),
-    "teams": Registered(teams.Settings, teams.Teams),
-    "telegram": Registered(telegram.Settings, telegram.Telegram),
-    "webhook": Registered(webhook.Settings, webhook.Webhook),
-    "wechat": Registered(wechat.Settings, wechat.WeChat),
-    "wecom_app": Registered(wecom_app.Settings, wecom_app.WecomApp),
-    "wecom_robot": Registered(wecom_robot.Settings, wecom_robot.WecomRobot),
-    "zulip": Registered(zulip.Settings, zulip.Zulip),
+# type -> the class in the module of that name; its `Settings` stand beside it.
+TYPES: Final[dict[str, str]] = {
+    "anyrtc": "AnyRtc",
+    "apprise": "Apprise",
+    "bark": "Bark",
+    "console": "Console",
+    "dingtalk_notice": "DingtalkNotice",
+    "dingtalk_robot": "DingtalkRobot",
+    "discord": "Discord",
+    "feishu_app": "FeishuApp",
+    "feishu_robot": "FeishuRobot",
+    "gotify": "Gotify",
+    "matrix": "Matrix",
+    "mattermost": "Mattermost",
+    "ntfy": "Ntfy",
+    "openim": "OpenIm",
+    "pagerduty": "PagerDuty",
+    "rocketchat": "RocketChat",
+    "rongcloud": "RongCloud",
+    "rtx": "Rtx",
+    "serverchan": "ServerChan",
+    "slack": "Slack",
+    "smtp": "Smtp",
+    "teams": "Teams",
+    "telegram": "Telegram",
+    "webhook": "Webhook",
+    "wechat": "WeChat",
+    "wecom_app": "WecomApp",
+    "wecom_robot": "WecomRobot",
+    "zulip": "Zulip",
 }
 
 
+class Types(Mapping[str, Registered]):
+    """Every type that can be named; each is imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Registered:
+        found = find(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(names())
+
+    def __len__(self) -> int:
+        return len(names())
+
+    def __contains__(self, name: object) -> bool:
+        return name in names()
+
+
 def find(type_name: str) -> Registered | None:
-    """The backend type of that name or alias; None if nobody has it, RelayError if its package is broken."""
-    for name, registered in TYPES.items():
-        if type_name == name or type_name in registered.aliases:
-            return registered
+    """The backend type of that name; None if nobody has it, RelayError if its package is broken."""
+    if type_name in TYPES:
+        module = import_module(f"relay.backends.{type_name}")
+        return Registered(module.Settings, getattr(module, TYPES[type_name]))
     for point in _points():
         if point.name == type_name:
             return _load(point)

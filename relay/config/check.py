@@ -30,6 +30,7 @@ from relay.config.types import (
     option_for,
     place_field,
 )
+from relay.errors import RelayError
 from relay.models import Level
 from relay.values import Secret, parse_rate
 
@@ -53,9 +54,7 @@ class Checker:
         self.mentions: list[Mention] = []
         self._problems = problems
         self._secrets = secrets
-        self._backend_types = dict(backend_types)
-        for registered in backend_types.values():
-            self._backend_types |= dict.fromkeys(registered.aliases, registered)
+        self._backend_types = backend_types
 
     def value(self, wanted: Any, node: Node) -> Any:
         """The node as that type, or UNREAD."""
@@ -141,7 +140,11 @@ class Checker:
             return self._refuse(node.place, f"the key 'type' is missing{hint('', here)}")
         if not isinstance(named, Scalar):
             return self._wrong(bare(str), named)
-        if registered := self._backend_types.get(named.text):
+        try:
+            registered = self._backend_types.get(named.text)
+        except RelayError as error:  # somebody else's package, that can't be imported
+            return self._refuse(named.place, str(error))
+        if registered is not None:
             return self._settings(registered.settings, node)
         if named.text in LATER_BACKENDS:
             text = f"backend type {named.text!r} is not in this version yet: addresses at it are left out"

@@ -39,6 +39,15 @@ class Quota:
         )
         return max(0.0, max(waits, default=0.0))
 
+    def room(self, now: float) -> int | None:
+        """Places free now; None: no limit."""
+        if not self._windows:
+            return None
+        return min(
+            (latest.maxlen or 0) - sum(at > now - seconds for at in latest)
+            for seconds, latest in self._windows
+        )
+
     def give_back(self, taken_at: float) -> None:
         """The message of the place taken at that time was not sent after all."""
         for _, latest in self._windows:

@@ -68,7 +68,7 @@ def is_at(generation: Generation, path: str, *, follow: bool) -> bool:
     """Whether the file at that path, which has the generation's inode, has its content too."""
     if generation.content is not None:
         return True  # an open file's inode isn't given away
-    if not generation.mark.known:
+    if not generation.mark.known and generation.moved_at is not None:
         return False  # nothing was read of it, so nothing is known: the inode may be another file's by now
     if packed(path):
         return has_head_of(generation, path)  # more would mean to unpack it

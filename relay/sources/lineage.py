@@ -164,7 +164,7 @@ class Lineage:
 
     def _is_new(self, sibling: Sibling, of: Generation) -> bool:
         """Whether that file has neither been read, nor is being read, for what it is."""
-        if sibling.id == of.id:
+        if sibling.id == of.id and of.reachable:
             return False
         known = self._register.files.get(sibling.id)
         if known is None:

@@ -65,10 +65,8 @@ class Succession:
             await self._move(generation, place)
         elif generation.content is not None:
             lineage.find_packed(generation)
-        elif not (generation.exhausted and lineage.find_packed(generation)) and not await lineage.find_rest(
-            generation
-        ):
-            lineage.miss(generation, rotated=bool(lineage.strangers(generation)))
+        else:
+            await self._seek(generation)
         self._queue(generation)
         if generation.reachable and not is_intact(generation, follow=self._follow):
             await self.replaced(generation)
@@ -76,7 +74,13 @@ class Succession:
             await lineage.chain(generation, lineage.strangers(generation), generation.log)
 
     async def replaced(self, old: Generation) -> None:
-        """Its file was truncated or rewritten, or a new one has got its inode: a new generation."""
+        """Its file was truncated or rewritten, or a new one has got its inode: a new generation.
+
+        What stands at the place of a rotated file is no generation of that file's: it is looked at as unknown.
+        """
+        if self._is_rotated(old):
+            await self._dispossessed(old)
+            return
         log.info("file_truncated", path=shown(old.path), offset=old.mark.offset)
         new = old.successor()
         self._register.replace(old, new)
@@ -152,9 +156,11 @@ class Succession:
         place = self._lineage.folder(generation.place).find(generation.id)
         if place is None:
             return None
-        # Its inode under the name of a rotation, with other content: truncated, then renamed.
-        truncated = not packed(place) and are_related(place, generation.log)
-        if not truncated and not is_at(generation, place, follow=self._follow):
+        # Its inode under the name of a rotation, with other content: truncated, then renamed. An empty file is
+        # known by nothing but the two.
+        renamed = not packed(place) and are_related(place, generation.log)
+        known = generation.mark.known or generation.content is not None
+        if not renamed and not (known and is_at(generation, place, follow=self._follow)):
             return None
         log.info("file_moved", path=shown(generation.place), to=shown(place))
         return place
@@ -202,10 +208,33 @@ class Succession:
         return False
 
     async def _settle(self, generation: Generation) -> None:
-        """Whatever has happened to the rotated files beside a log, it is known then: the others are strangers."""
+        """Where the rotated files beside a log are is known then: all others are strangers."""
         for relative in self._register.relatives(generation.log):
-            if relative is not generation and relative.place and relative.after is None:
-                await self._check(relative)
+            if relative is generation or not relative.place or not self._is_rotated(relative):
+                continue
+            if not has_its_place(relative):
+                await self.displaced(relative)
+            elif not is_intact(relative, follow=self._follow):
+                await self._dispossessed(relative)
+
+    def _is_rotated(self, generation: Generation) -> bool:
+        """Whether it is a log's past."""
+        return generation.moved_at is not None or bool(self.logs_beside(generation.log))
+
+    async def _dispossessed(self, generation: Generation) -> None:
+        """Another file has the inode of a rotated one: find what has become of that."""
+        generation.close()
+        self._register.drop(generation)
+        generation.moved_at = generation.moved_at or self._clock.monotonic()
+        await self._seek(generation)
+        self._queue(generation)
+
+    async def _seek(self, generation: Generation) -> None:
+        """Find the rest of a generation whose file is gone."""
+        if generation.exhausted and self._lineage.find_packed(generation):
+            return
+        if not await self._lineage.find_rest(generation):
+            self._lineage.miss(generation, rotated=bool(self._lineage.strangers(generation)))
 
     async def _check(self, generation: Generation) -> None:
         """Whatever has happened to a log, it is known then."""

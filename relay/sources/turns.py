@@ -17,6 +17,7 @@ from relay.sources.content import SLICE, Content, Packed, packed
 from relay.sources.generation import Generation
 from relay.sources.handover import Handover
 from relay.sources.identity import shown
+from relay.sources.kinship import is_at
 from relay.sources.lines import Script
 from relay.sources.parse import Parser
 from relay.sources.position import Mark
@@ -69,15 +70,18 @@ class Turns:
         """Descriptors held."""
         return len(self._open)
 
-    def note(self, generation: Generation, found: os.stat_result) -> None:
-        """It is at its place; it gets a turn if it has changed since the last look."""
+    def note(self, generation: Generation, found: os.stat_result) -> bool:
+        """Its inode is at its place. It gets a turn if it has changed; False if it is another file by now."""
         generation.noticed = (found.st_size, found.st_mtime_ns)
-        packed_and_read = generation.exhausted and packed(generation.place)
-        unchanged = generation.noticed == generation.seen and not generation.kin_changed
-        if packed_and_read or unchanged:
+        if generation.noticed == generation.seen and not generation.kin_changed:
+            generation.verify(self._clock.now())
+        elif not (generation.exhausted and packed(generation.place)):
+            self._ready[generation] = None
+        elif is_at(generation, generation.place, follow=False):  # nobody writes to a compressed file
             generation.verify(self._clock.now())
         else:
-            self._ready[generation] = None
+            return False
+        return True
 
     def begin_at_end(self, generation: Generation, size: int) -> None:
         """Skip what it holds, but for the line that is being written."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from relay.backends import dingtalk_notice, dingtalk_robot, wecom_app, wecom_robot
+from relay.backends import dingtalk_notice, dingtalk_robot, feishu_app, feishu_robot, wecom_app, wecom_robot
 from relay.backends.base import Backend, Door
 from relay.backends.http import json_bytes
 from relay.backends.receivers import Receivers
@@ -14,6 +14,8 @@ from tests.backends.messages import NOW
 from tests.backends.rig import CANARY, Rig
 from tests.emulators.dingtalk_notice import DingtalkServer
 from tests.emulators.dingtalk_robot import DingtalkRobots
+from tests.emulators.feishu_app import FeishuServer
+from tests.emulators.feishu_robot import FeishuRobots
 from tests.emulators.loose_markdown import Mark
 from tests.emulators.wecom_app import WecomServer
 from tests.emulators.wecom_robot import WecomRobots
@@ -112,11 +114,65 @@ def dingtalk_notice_rig(form: Any, limit: int = 0) -> Rig:
     )
 
 
+def feishu_robot_rig(form: Any, limit: int = 0) -> Rig:
+    """The size of a text counts with the request around it."""
+    room = len(json_bytes({"msg_type": "text", "content": {"text": ""}})) + feishu_robot.SIGNED
+    return Rig(
+        emulator=lambda: FeishuRobots({KEY: SEC}, NOW),
+        settings=lambda robots: feishu_robot.Settings(
+            token=(Secret(KEY),),
+            secret=(Secret(SEC),),
+            server=robots.url,
+            format=form,
+            max_bytes=limit + room if limit else 20_000,
+        ),
+        to="ops",
+        read=lambda robots: [post.text for post in robots.posts],
+        markup=lambda robots: [str(each) for post in robots.posts for each in (*post.mentions, *post.links)],
+        refused=("", " ", "ops @张三", "ops @<x>", "a\nb", "@"),
+        size=lambda text: len(json_bytes(text)) - 2,
+        limit=limit,
+    )
+
+
+def feishu_app_rig(form: Any, limit: int = 0) -> Rig:
+    return Rig(
+        emulator=lambda: FeishuServer("cli_1", f"s-{CANARY}"),
+        settings=lambda server: feishu_app.Settings(
+            app_id="cli_1",
+            app_secret=Secret(f"s-{CANARY}"),
+            server=server.url,
+            format=form,
+            max_bytes=limit + len(json_bytes({"text": ""})) if limit else 28_000,
+        ),
+        to="oc_1",
+        read=lambda server: [post.text for post in server.posts],
+        markup=lambda server: [str(each) for post in server.posts for each in (*post.mentions, *post.links)],
+        unknown="ou_nobody",
+        refused=(
+            "",
+            " ",
+            "@all",
+            "ou_1 @all",
+            "oc_1 all",
+            "oc_1 @张三",
+            "oc_1 @<x>",
+            "a b",
+            "张三",
+            "oc_/../x",
+        ),
+        size=lambda text: len(json_bytes(text)) - 2,
+        limit=limit,
+        build=patient,
+    )
+
+
 def patient(settings: Any, door: Door, service: Any) -> Backend:
     """The suite sends hundreds of messages to one receiver, with the same text and key at times."""
     service.once = False
     backend = build(settings, door)
-    vars(backend)["_people"] = Receivers(door.clock, ((10**9, 1.0),))
+    if hasattr(backend, "_people"):
+        backend._people = Receivers(door.clock, ((10**9, 1.0),))
     return backend
 
 
@@ -125,6 +181,12 @@ RIGS: dict[str, Rig] = {
     "dingtalk_notice-markdown": dingtalk_notice_rig("markdown"),
     "dingtalk_robot-text": dingtalk_robot_rig("text", 2000),
     "dingtalk_robot-markdown": dingtalk_robot_rig("markdown"),
+    "feishu_app-card": feishu_app_rig("card"),
+    "feishu_app-post": feishu_app_rig("post"),
+    "feishu_app-text": feishu_app_rig("text", 4000),
+    "feishu_robot-card": feishu_robot_rig("card"),
+    "feishu_robot-post": feishu_robot_rig("post"),
+    "feishu_robot-text": feishu_robot_rig("text", 4000),
     "wecom_app-text": wecom_app_rig("text", 2048),
     "wecom_app-markdown": wecom_app_rig("markdown"),
     "wecom_robot-text": wecom_robot_rig("text", 2048),

@@ -26,10 +26,16 @@ REGISTERED = Registered(Settings, Backend)  # type: ignore[type-abstract]
 
 @pytest.mark.parametrize("name", registry.TYPES)
 def test_each_type_is_named_alike_everywhere(name: str) -> None:
-    registered = registry.TYPES[name]
+    registered = registry.Types()[name]
     assert registered.settings.__struct_config__.tag == registered.backend.type == name
     assert registered.settings.__doc__
-    assert registry.find(name) is registered
+
+
+def test_only_what_is_named_is_imported() -> None:
+    code = "import sys; from relay.backends import registry; registry.find('console'); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "relay.backends.console" in done.stdout
+    assert "relay.backends.slack" not in done.stdout
 
 
 def test_an_unknown_type_is_nobodys() -> None:

@@ -55,7 +55,7 @@ class FakeBackend(Backend):
         raise NotImplementedError
 
 
-TYPES: Final = {"fake": Registered(FakeSettings, FakeBackend, aliases=("dummy",))}
+TYPES: Final = {"fake": Registered(FakeSettings, FakeBackend)}
 
 
 def lines(loaded: Loaded) -> list[str]:

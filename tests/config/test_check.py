@@ -68,7 +68,7 @@ def sole(check: Check, text: str) -> str:
         ("sources: {a: {socket: x, max_connections: |ten}}\n", "'ten' is not a whole number"),
         ("sources: {a: {socket: x, labels: {host: |off}}}\n", "'off' without quotes is false in YAML 1.1"),
         ("sources: {a: {socket: x, labels: {host: |[x]}}}\n", "given a list, allowed: a single value"),
-        ("backends: {a: |{url: x}}\n", "the key 'type' is missing (allowed: dummy, fake)"),
+        ("backends: {a: |{url: x}}\n", "the key 'type' is missing (allowed: fake)"),
         ("backends: {a: {type: |fakes}}\n", "unknown backend type 'fakes' (did you mean 'fake'?)"),
         ("backends: {a: {type: |slak}}\n", "unknown backend type 'slak' (did you mean 'slack'?)"),
         ("backends: {a: |{type: fake}}\n", "the key 'url' is missing"),

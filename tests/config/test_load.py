@@ -228,7 +228,7 @@ def test_settings_are_read_as_the_types_say(check: Check) -> None:
     text = """\
         backends:
           im:
-            type: dummy
+            type: fake
             url: http://${HOST}/x
             key: a ${TOKEN}
             keys: one

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 from msgspec import Struct
 
-from tests.emulators.faults import Handler, decoded
+from tests.emulators.faults import Handler, decoded, pause
 from tests.emulators.loose_markdown import Mark, marks, shown
 from tests.emulators.tokens import TokenEmulator
 from tests.emulators.wecom_robot import has_escapes
@@ -50,6 +50,7 @@ class DingtalkServer(TokenEmulator):
         self.calls: list[Any] = []
         self.answer: Any = None  # instead of its own, to what isn't about tokens
         self.result_code = 0
+        self.slow_result = 0.0  # seconds
         self.once = True  # the same message to the same user is dropped
         self.stubborn = False  # refuses to update
         self.refusing: set[str] = set()  # kinds of message that are too long, it says
@@ -58,7 +59,7 @@ class DingtalkServer(TokenEmulator):
         return [
             web.get("/gettoken", self._gettoken),
             web.post(f"{TASKS}/asyncsend_v2", self._guarded(self._send)),
-            web.post(f"{TASKS}/getsendresult", self._guarded(self._result)),
+            web.post(f"{TASKS}/getsendresult", self._slow_result),
             web.post(f"{TASKS}/status_bar/update", self._guarded(self._update)),
         ]
 
@@ -122,6 +123,10 @@ class DingtalkServer(TokenEmulator):
         self.posts.append(
             Post(kind=kind, content=sent, receivers=tuple(receivers), marks=found, told=content)
         )
+
+    async def _slow_result(self, request: web.Request) -> web.StreamResponse:
+        await pause(self._end, self.slow_result)
+        return await self._guarded(self._result)(request)
 
     def _result(self, told: Any) -> web.Response:
         if self.result_code:
