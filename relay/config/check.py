@@ -135,9 +135,10 @@ class Checker:
 
     def _backend(self, node: Table) -> Any:
         named = node.get("type")
-        here = sorted(self._backend_types)
         if named is None:
-            return self._refuse(node.place, f"the key 'type' is missing{hint('', here)}")
+            return self._refuse(
+                node.place, f"the key 'type' is missing{hint('', sorted(self._backend_types))}"
+            )
         if not isinstance(named, Scalar):
             return self._wrong(bare(str), named)
         try:
@@ -150,6 +151,7 @@ class Checker:
             text = f"backend type {named.text!r} is not in this version yet: addresses at it are left out"
             self._problems.warning(named.place, text)
         else:
+            here = sorted(self._backend_types)
             likely = closest(named.text, [*here, *sorted(LATER_BACKENDS)])
             self._problems.unknown(named.place, "backend type", named.text, [likely] if likely else here)
         return UNREAD
