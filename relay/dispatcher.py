@@ -43,6 +43,7 @@ class Dispatcher:
         self.report = report
         self.lanes: dict[str, Lane] = {}
         self._group: asyncio.TaskGroup | None = None  # the scope of the lanes, while `run` lasts
+        self._seats: dict[int, Lane] = {}  # taken for deliveries that are being committed
         self._running: set[asyncio.Task[None]] = set()  # lanes, those that a reload removed included
         self._leaving: set[Lane] = set()  # removed by a reload, finishing what is on its way
         self._finished: list[tuple[Settlement, asyncio.Future[None]]] = []  # outcomes to settle together
@@ -62,19 +63,27 @@ class Dispatcher:
         bad = {*self.down, avoid}
         return tuple(sorted(addresses, key=lambda address: address.backend in bad))
 
-    def seat(self, backend: str) -> bool:
-        """Take a seat, so that the delivery can be committed as already claimed."""
+    def seat(self, backend: str, delivery: int) -> bool:
+        """Take a seat for that delivery, so that it can be committed as already claimed."""
         lane = self.lanes.get(backend)
-        return lane is not None and lane.seat()
+        if lane is None or not lane.seat():
+            return False
+        self._seats[delivery] = lane
+        return True
 
-    def give_back(self, backend: str) -> None:
-        """Return a seat."""
-        self.lanes[backend].give_back()
+    def give_back(self, delivery: int) -> None:
+        """Return that delivery's seat."""
+        self._seats.pop(delivery).give_back()
 
     def hand_over(self, deliveries: Iterable[Delivery]) -> None:
         """Start deliveries that were committed as `sending`: no claim on the hot path."""
         for delivery in deliveries:
-            self.lanes[delivery.address.backend].start(delivery)
+            lane = self._seats.pop(delivery.id)
+            if lane is self.lanes.get(delivery.address.backend):
+                lane.start(delivery)
+            else:  # a reload has replaced the lane between the seat and the commit
+                assert self._group is not None, "seats are only given while the lanes run"
+                self._group.create_task(self._put_back(delivery))
 
     def notice(self, backend: str, at: float) -> None:
         """A pending delivery of that backend is due then."""
@@ -142,6 +151,11 @@ class Dispatcher:
         return [lane.status() for lane in self.lanes.values()]
 
     # --- inside ---
+
+    async def _put_back(self, delivery: Delivery) -> None:
+        back = retry.settle(delivery, retry.Interrupted(), self.clock.now(), retry.Policy(), lambda: 0.5)
+        await self.settle(Settlement(delivery=back))
+        self.notice(back.address.backend, back.next_at)
 
     def _begin(self, lane: Lane) -> None:
         if self._group is None:

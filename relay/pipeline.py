@@ -62,12 +62,12 @@ class Outlets(Protocol):
         """Addresses by preference, backends that are down or to avoid last."""
         ...
 
-    def seat(self, backend: str) -> bool:
-        """Take a seat, so that a delivery can be committed as already claimed."""
+    def seat(self, backend: str, delivery: int) -> bool:
+        """Take a seat for that delivery, so that it can be committed as already claimed."""
         ...
 
-    def give_back(self, backend: str) -> None:
-        """Return a seat."""
+    def give_back(self, delivery: int) -> None:
+        """Return that delivery's seat."""
         ...
 
     def hand_over(self, deliveries: Sequence[Delivery]) -> None:
@@ -314,7 +314,7 @@ class Pipeline:
         avoid = sample.labels.get("avoid", "") if sample is not None and own else ""
         first, *others = self._outlets.order(told.addresses, avoid)
         expire = max(rules.config.backends[each.backend].expire for each in told.addresses)
-        seated = self._outlets.seat(first.backend)
+        seated = self._outlets.seat(first.backend, number)
         return Delivery(
             id=number,
             alert=decision.alert.id,
@@ -368,7 +368,7 @@ class Pipeline:
         waiting = []
         for delivery in commit.deliveries:
             if delivery.state is DeliveryState.SENDING:
-                self._outlets.give_back(delivery.address.backend)
+                self._outlets.give_back(delivery.id)
                 delivery = structs.replace(delivery, state=DeliveryState.PENDING, lease_until=0.0)  # noqa: PLW2901
             waiting.append(delivery)
         commit.deliveries = waiting

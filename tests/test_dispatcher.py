@@ -137,10 +137,10 @@ async def test_a_dead_backend_does_not_delay_another(bench: Bench) -> None:
 
 async def test_seats_grow_with_success_and_are_bounded(bench: Bench) -> None:
     async with asyncio.timeout(5):
-        while not bench.dispatcher.seat("a"):  # not before it has looked whether older ones wait
+        while not bench.dispatcher.seat("a", 1):  # not before it has looked whether older ones wait
             await asyncio.sleep(0.002)
-    assert not bench.dispatcher.seat("a")  # one seat at first
-    bench.dispatcher.give_back("a")
+    assert not bench.dispatcher.seat("a", 2)  # one seat at first
+    bench.dispatcher.give_back(1)
     bench.a.pause = 0.002
     numbers = [await bench.owe("a") for _ in range(200)]
     for number in numbers:
@@ -294,3 +294,18 @@ async def test_five_hundred_alerts_at_once_are_digests_that_name_each_within_the
     await bench.dispatcher.stop(0.1)
     await task
     await store.close()
+
+
+async def test_a_reload_between_the_seat_and_the_commit_loses_nothing(bench: Bench) -> None:
+    number = bench.store.next_ids(1)
+    async with asyncio.timeout(5):
+        while not bench.dispatcher.seat("a", number):
+            await asyncio.sleep(0.002)
+    now = CLOCK.now()
+    row = delivery(number, now, "a", state=DeliveryState.SENDING, lease_until=now + 60)
+    await bench.store.commit(Commit(deliveries=[row]))
+    changed = FakeBackend("a", CLOCK, word="changed")
+    await bench.dispatcher.apply({"a": changed, "b": bench.b})
+    bench.dispatcher.hand_over([row])
+    await bench.until(number, DeliveryState.DELIVERED)
+    assert (len(bench.a.sent), len(changed.sent)) == (0, 1)

@@ -40,11 +40,11 @@ class Outlets:
     def order(self, addresses: Sequence[Address], avoid: str = "") -> tuple[Address, ...]:
         return tuple(sorted(addresses, key=lambda address: address.backend == avoid))
 
-    def seat(self, backend: str) -> bool:
+    def seat(self, backend: str, delivery: int) -> bool:
         self.free -= 1
         return self.free >= 0
 
-    def give_back(self, backend: str) -> None:
+    def give_back(self, delivery: int) -> None:
         self.free += 1
 
     def hand_over(self, deliveries: Sequence[Delivery]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
 
 from msgspec import Struct
 
@@ -33,6 +34,11 @@ class Batch(Struct, frozen=True):
     def names(self) -> tuple[str, ...]:
         """As the service knows them."""
         return tuple(each.name for each in self.receivers)
+
+    @property
+    def digest(self) -> str:
+        """Of who they are, in any order: what went to the same people may be updated for all of them."""
+        return blake2b("\0".join(sorted(self.names)).encode(), digest_size=6).hexdigest()
 
 
 def batches(receivers: Iterable[Receiver], at_once: Mapping[str, int]) -> Iterator[Batch]:

@@ -21,6 +21,7 @@ from relay.backends.dingtalk_codes import granted, required
 from relay.backends.dingtalk_content import Format, forms, status_bar
 from relay.backends.http import HttpBackend, HttpSettings, operator_url, url_problem
 from relay.backends.meaning import examined, plainer
+from relay.backends.numbered import refused
 from relay.backends.receivers import Receivers
 from relay.backends.tokens import Tokens
 from relay.errors import BackendError, NeedsFallbackError, RejectedError
@@ -144,8 +145,8 @@ class DingtalkNotice(HttpBackend):
         return await examined(self._look)
 
     def _held_back(self, to: str) -> BackendError | None:
-        if refused := self.settings.refuses(to):
-            return RejectedError(refused, code="address")
+        if wrong := self.settings.refuses(to):
+            return RejectedError(wrong, code="address")
         receiver = Receiver.of(to, ADDRESS)
         if receiver.kind == "userid_list" and not self._people.take(receiver.name):
             return NeedsFallbackError("DingTalk would drop it: over 500 messages a day", code="rate")
@@ -158,22 +159,17 @@ class DingtalkNotice(HttpBackend):
             return dict.fromkeys((each.to for each in batch.receivers), error)
 
     async def _deliver(self, message: Message, batch: Batch) -> dict[str, Receipt | BackendError]:
-        if _TASK.fullmatch(message.handle) and message.state is AlertState.RESOLVED:
-            with suppress(RejectedError):  # too old to be updated: a new one then
-                await self._update(message)
-                updated = Receipt(id=message.handle, note="updated")
-                return {each.to: updated for each in batch.receivers}
+        task = _task_of(message.handle, batch)
+        if task and message.state is AlertState.RESOLVED and await self._updated(message, task):
+            return dict.fromkeys((each.to for each in batch.receivers), Receipt(id=task, note="updated"))
         began = self.door.clock.monotonic()
         parts = forms(self.settings.format, message, self.door.clock.now())
         task = await plainer(parts, partial(self._start, batch))
         left = began + self.settings.timeout - self.door.clock.monotonic()
-        unreached = await self._unreached(task, left) if self.settings.confirm and task else {}
-        receipt = Receipt(id=task, note="queued", handle=self._handle(task, batch))
+        unreached = await self._unreached(task, left) if self.settings.confirm else {}
+        handle = f"{task}/{batch.digest}" if self.settings.format == "status" else ""
+        receipt = Receipt(id=task, note="queued", handle=handle)
         return {each.to: unreached.get(each.name, receipt) for each in batch.receivers}
-
-    def _handle(self, task: str, batch: Batch) -> str:
-        few = batch.kind == "userid_list" and len(batch.names) <= MOST_UPDATED
-        return task if few and self.settings.format == "status" else ""
 
     async def _start(self, batch: Batch, content: Json) -> str:
         """A task that DingTalk works off by itself."""
@@ -181,13 +177,19 @@ class DingtalkNotice(HttpBackend):
         told = await self._call("asyncsend_v2", {**to, "msg": content})
         return str(told.get("task_id") or "")
 
-    async def _update(self, message: Message) -> None:
-        bar = {"task_id": int(message.handle), **status_bar(message)}
-        await self._call("status_bar/update", bar)
+    async def _updated(self, message: Message, task: str) -> bool:
+        """Whether the earlier message's bar could be changed: it may be too old for that."""
+        try:
+            await self._call("status_bar/update", {"task_id": int(task), **status_bar(message)})
+        except BackendError as error:
+            if not refused(error):
+                raise
+            return False
+        return True
 
     async def _unreached(self, task: str, seconds: float) -> dict[str, RejectedError]:
         """Whom the task's result names already; nobody, where it can't be had within these seconds."""
-        with suppress(BackendError, TimeoutError):
+        with suppress(BackendError, TimeoutError, ValueError):  # the last of a task without a number
             async with asyncio.timeout(seconds):
                 told = await self._call("getsendresult", {"task_id": int(task)})
                 return dict(_refused(told.get("send_result")))
@@ -210,6 +212,13 @@ class DingtalkNotice(HttpBackend):
     async def _look(self) -> str:
         await self._tokens.get()
         return f"a token for {self.settings.appkey} was given"
+
+
+def _task_of(handle: str, batch: Batch) -> str:
+    """The earlier message's task, if it went to the same few people; "" if it didn't."""
+    task, _, digest = handle.partition("/")
+    few = batch.kind == "userid_list" and len(batch.names) <= MOST_UPDATED
+    return task if few and digest == batch.digest and _TASK.fullmatch(task) else ""
 
 
 def _refused(result: Any) -> Iterator[tuple[str, RejectedError]]:

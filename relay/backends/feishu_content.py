@@ -71,15 +71,10 @@ def _text(told: Composition, mentions: Sequence[str]) -> str:
 def _post(told: Composition, mentions: Sequence[str]) -> Json:
     """A paragraph for each line; what is in a `text` element is not looked at for markup."""
     pinged = [[{"tag": "at", "user_id": name} for name in mentions]] if mentions else []
-    lines = [*told.body.split("\n"), *_facts(told)] if told.body else _facts(told)
+    body = told.body.split("\n") if told.body else []
     links = [[{"tag": "a", "text": inert(link.label), "href": link.url}] for link in told.links]
-    footer = [_line(told.footer)] if told.footer else []
-    return {
-        "zh_cn": {
-            "title": inert(headline(told)),
-            "content": [*pinged, *(_line(line) for line in lines), *links, *footer],
-        }
-    }
+    lines, footer = map(_line, [*body, *_facts(told)]), map(_line, told.footer.splitlines())
+    return {"zh_cn": {"title": inert(headline(told)), "content": [*pinged, *lines, *links, *footer]}}
 
 
 def _line(text: str) -> list[Json]:

@@ -8,8 +8,8 @@ from typing import Final
 from msgspec import Struct
 
 from relay.backends.answer import Answer, refusal
-from relay.backends.meaning import Meaning, PayloadError, meant, paused, unknown
-from relay.errors import BackendDownError, BackendError, TemporaryError
+from relay.backends.meaning import FEW, Meaning, PayloadError, meant, paused, unknown
+from relay.errors import BackendDownError, BackendError, RejectedError, TemporaryError
 from relay.models import Json
 
 LIFETIME: Final = 7200.0  # seconds of a token, where the service doesn't say
@@ -53,3 +53,8 @@ class Numbered(Struct, frozen=True, kw_only=True):
         if code not in {"", "0"} and answer.status == 400:
             return PayloadError(f"{code}: refused, by a code that relay doesn't know", code=code)
         return refusal(answer, now) or unknown(code, answer)
+
+
+def refused(error: BackendError) -> bool:
+    """Whether the service said no, by a number that relay knows or not, and is not just busy."""
+    return isinstance(error, RejectedError) or (isinstance(error, TemporaryError) and error.limit == FEW)

@@ -18,9 +18,10 @@ from relay.backends.base import Check, Door, Limits, Receipt
 from relay.backends.batches import Batch, Receiver, batches
 from relay.backends.http import HttpBackend, HttpSettings, operator_url, url_problem
 from relay.backends.meaning import examined, plainer
+from relay.backends.numbered import refused
 from relay.backends.receivers import Receivers
 from relay.backends.tokens import Tokens
-from relay.backends.wecom_calls import ADDRESS, AT_ONCE, fields_of, outcomes_of, path_of
+from relay.backends.wecom_calls import ADDRESS, AT_ONCE, card_of, fields_of, outcomes_of, path_of
 from relay.backends.wecom_codes import CODES
 from relay.backends.wecom_content import Format, forms, replacement
 from relay.errors import BackendError, NeedsFallbackError, RejectedError
@@ -130,8 +131,8 @@ class WecomApp(HttpBackend):
         return await examined(self._look)
 
     def _held_back(self, to: str) -> BackendError | None:
-        if refused := self.settings.refuses(to):
-            return RejectedError(refused, code="address")
+        if wrong := self.settings.refuses(to):
+            return RejectedError(wrong, code="address")
         receiver = Receiver.of(to, ADDRESS)
         if receiver.kind == "touser" and not self._people.take(receiver.name.lower()):
             return NeedsFallbackError(
@@ -147,18 +148,20 @@ class WecomApp(HttpBackend):
 
     async def _deliver(self, message: Message, batch: Batch) -> Json:
         """The last card is rewritten by the alert's end; anything else is a message of its own."""
-        if message.handle and batch.kind == "touser" and message.state is AlertState.RESOLVED:
+        card = card_of(message.handle, batch)
+        if card and message.state is AlertState.RESOLVED:
             try:
-                return await self._update(message, batch)
-            except RejectedError:
-                pass  # its code is used up or too old
+                return await self._update(message, batch, card)
+            except BackendError as error:
+                if not refused(error):
+                    raise  # else its code is used up or too old: a new one
         parts = forms(self.settings.format, message, self.door.clock.now(), cards=batch.kind != "chatid")
         return await plainer(parts, lambda content: self._call(path_of(batch), self._request(batch, content)))
 
-    async def _update(self, message: Message, batch: Batch) -> Json:
-        told = {"userids": batch.names, "agentid": self.settings.agentid, "response_code": message.handle}
-        card = replacement(message, self.door.clock.now())
-        return await self._call("/cgi-bin/message/update_template_card", {**told, **card})
+    async def _update(self, message: Message, batch: Batch, card: str) -> Json:
+        told = {"userids": batch.names, "agentid": self.settings.agentid, "response_code": card}
+        other = replacement(message, self.door.clock.now())
+        return await self._call("/cgi-bin/message/update_template_card", {**told, **other})
 
     def _request(self, batch: Batch, content: Json) -> Json:
         if batch.kind == "chatid":

@@ -41,8 +41,15 @@ def fields_of(batch: Batch) -> Json:
 
 def outcomes_of(batch: Batch, told: Json) -> dict[str, Receipt | BackendError]:
     """What an answer that says 0 says of each address."""
-    receipt = Receipt(id=str(told.get("msgid") or ""), handle=str(told.get("response_code") or ""))
+    code = str(told.get("response_code") or "")
+    receipt = Receipt(id=str(told.get("msgid") or ""), handle=f"{code}/{batch.digest}" if code else "")
     return {each.to: _refused(told, each) or receipt for each in batch.receivers}
+
+
+def card_of(handle: str, batch: Batch) -> str:
+    """The code that rewrites an earlier card, if it went to the same people; "" if it didn't."""
+    code, _, digest = handle.partition("/")
+    return code if batch.kind == "touser" and digest == batch.digest else ""
 
 
 def _refused(told: Json, receiver: Receiver) -> RejectedError | None:

@@ -37,7 +37,7 @@ _MOST_FACTS, _MOST_BUTTONS = 6, 6
 def forms(form: Format, message: Message, now: float, *, cards: bool) -> Iterator[Json]:
     """The message as it should be, then a short text."""
     told = marked(compose(message, now), message)
-    if form == "card" and cards and told.links:
+    if form == "card" and cards and told.links and not message.digest:  # a card has room for one alert
         yield {"msgtype": "template_card", "template_card": _card(told, message)}
     elif form == "markdown":
         lay_out = partial(coloured, COLOURS[severity(message)], "")

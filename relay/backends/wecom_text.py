@@ -18,7 +18,8 @@ COLOURS: Final = {"good": "info", "info": "comment", "warning": "warning", "bad"
 def coloured(colour: str, mentions: str, told: Composition) -> str:
     """The older Markdown: colours, and no code of several lines."""
     head = f'**<font color="{colour}">{headline(told, disarmed)}</font>**'
-    footer = f'<font color="comment">{disarmed(told.footer)}</font>' if told.footer else ""
+    first, *digest = disarmed(told.footer).split("\n")
+    footer = "\n".join([f'<font color="comment">{first}</font>', *digest]) if told.footer else ""
     return lines(f"{mentions} {head}" if mentions else head, disarmed(told.body), told, footer)
 
 

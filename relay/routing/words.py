@@ -79,7 +79,7 @@ def masked(line: str) -> Masked:
 
 
 def _in_context(chunks: list[_Chunk], first: int) -> list[_Chunk]:
-    """Chunks whose neighbours make them variables are replaced by placeholders; from `first` on there are such."""
+    """Chunks whose neighbours make them variables become placeholders; `first` may be the first such."""
     overruled = list(chunks)
     before = chunks[first - 1] if first else _NOTHING
     for place in range(first, len(chunks)):

@@ -67,8 +67,8 @@ class Lineage:
     async def find_rest(self, old: Generation, *, truncated: bool = False) -> bool:
         """Find the file in which a generation goes on that lost its own; it is there then."""
         if not old.mark.known:  # nothing was read: what was rotated first is its content
-            named_as_rotated = bool(logs_of(os.path.basename(old.log)))
-            for first in [] if named_as_rotated else self.strangers(old)[:1]:
+            past = old.exhausted or logs_of(os.path.basename(old.log))
+            for first in [] if past else self.strangers(old)[:1]:
                 self._continue(old, first)
                 return True
             return False

@@ -154,7 +154,7 @@ class Succession:
     def _whereabouts(self, generation: Generation) -> str | None:
         """Where its file is now, by its inode."""
         place = self._lineage.folder(generation.place).find(generation.id)
-        if place is None:
+        if place is None or packed(place) != packed(generation.place):
             return None
         # Its inode under the name of a rotation, with other content: truncated, then renamed. An empty file is
         # known by nothing but the two.

@@ -25,4 +25,11 @@ def test_each_kind_goes_together_up_to_its_size() -> None:
         ("room", ("2",)),
     ]
     assert list(batches([], {})) == []
-    assert Batch("room", ()).names == ()
+
+
+def test_the_same_receivers_have_the_same_digest() -> None:
+    one, other, less = (
+        Batch("user", tuple(Receiver.of(to, ADDRESS) for to in tos))
+        for tos in (("a", "b"), ("b", "a"), ("a",))
+    )
+    assert one.digest == other.digest != less.digest

@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from msgspec import structs
 
 from relay.backends.base import Door, Receipt
 from relay.backends.dingtalk_notice import DingtalkNotice, Settings
@@ -213,7 +214,7 @@ async def test_a_card_has_the_links_as_buttons(company: DingtalkServer, app: Any
 async def test_the_end_of_an_alert_turns_its_status_green(company: DingtalkServer, app: Any) -> None:
     backend = app(format="status")
     first = await backend.send(message(links=LINKS), "0123")
-    assert first.handle == first.id
+    assert first.handle.startswith(f"{first.id}/")
     assert company.posts[0].told["oa"]["status_bar"]["status_value"] == "error"
     end = await backend.send(message(links=LINKS, handle=first.handle, **RESOLVED), "0123")
     assert end == Receipt(id=first.id, note="updated")
@@ -228,6 +229,21 @@ async def test_the_end_of_an_alert_turns_its_status_green(company: DingtalkServe
     company.stubborn = True
     await backend.send(message(links=LINKS, handle=first.handle, **RESOLVED), "0123")
     assert len(company.posts) == 2
+
+
+async def test_a_status_of_several_turns_green_for_just_these(company: DingtalkServer, app: Any) -> None:
+    company.users |= {f"u{number}" for number in range(9)}
+    backend = app(format="status")
+    first, _ = await backend.send_many(message(links=LINKS), ["u0", "u1"])
+    end = message(links=LINKS, handle=first.handle, **RESOLVED)
+    await backend.send_many(end, ["u0", "u2"])
+    assert (len(company.posts), company.updates) == (2, [])
+    await backend.send_many(end, ["u1", "u0"])
+    assert len(company.updates) == 1
+    many = [f"u{number}" for number in range(6)]  # more than can be updated
+    first, *_ = await backend.send_many(message(links=LINKS, text="another"), many)
+    await backend.send_many(message(links=LINKS, handle=first.handle, **RESOLVED), many)
+    assert len(company.updates) == 1
 
 
 @pytest.mark.parametrize("handle", ["om_of-another-backend", "٣"])
@@ -253,6 +269,14 @@ async def test_each_form_fits_whatever_is_told(company: DingtalkServer, app: Any
     kinds = {"text": "text", "markdown": "markdown", "card": "action_card", "status": "oa"}
     assert [post.kind for post in company.posts] == [kinds[form]] * 3
     assert all("14 min late" in post.text for post in company.posts)
+
+
+async def test_a_digest_names_every_alert(company: DingtalkServer, app: Any) -> None:
+    lines = tuple(f"[ERROR] pay.{number}: {'<num> ' * 9}failed #{number}" for number in range(14))
+    for form in ("text", "markdown", "card", "status"):
+        await app(format=form).send(message(links=LINKS, text="x" * 5000, digest=lines), "0123")
+    assert len(company.posts) == 4
+    assert all(line in post.text.replace("\u200b", "") for post in company.posts for line in lines)
 
 
 async def test_a_slow_result_is_not_waited_for_beyond_the_deadline(company: DingtalkServer, app: Any) -> None:
@@ -284,6 +308,6 @@ def test_settings_that_can_not_work(changes: dict[str, Any], field: str) -> None
 
 
 def test_a_broadcast_is_switched_on_by_name() -> None:
-    settings = {"appkey": "d", "appsecret": Secret("s"), "agent_id": 1}
-    assert "allow_broadcast" in Settings(**settings).refuses("@all")
-    assert Settings(**settings, allow_broadcast=True).refuses("@all") == ""
+    settings = Settings(appkey="d", appsecret=Secret("s"), agent_id=1)
+    assert "allow_broadcast" in settings.refuses("@all")
+    assert structs.replace(settings, allow_broadcast=True).refuses("@all") == ""

@@ -10,7 +10,7 @@ import pytest
 from relay.backends.answer import Answer
 from relay.backends.mask import Mask
 from relay.backends.meaning import PayloadError, meanings
-from relay.backends.numbered import Numbered
+from relay.backends.numbered import Numbered, refused
 from relay.backends.tokens import TokenRefusedError
 from relay.errors import BackendDownError, BackendError, RateLimitedError, RejectedError, TemporaryError
 
@@ -92,3 +92,13 @@ def test_credentials_that_are_refused_need_an_operator(
 def test_a_token_has_the_lifetime_that_is_stated(seconds: Any, expected: float) -> None:
     told = {"n": 0, "token": "t", "seconds": seconds}
     assert CODES.granted(answer(told), 0.0, "token", "seconds") == ("t", expected)
+
+
+def test_a_refusal_is_told_from_what_passes() -> None:
+    def error(told: Any, status: int = 200) -> BackendError:
+        with pytest.raises(BackendError) as caught:
+            CODES.required(answer(told, status), 0.0)
+        return caught.value
+
+    assert [refused(error({"n": code})) for code in (3, 4711, 1, 2, 9)] == [True, True, False, False, False]
+    assert not refused(error({}, 502))

@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from msgspec import structs
 
 from relay.backends.base import Door, Receipt
 from relay.backends.wecom_app import Settings, WecomApp
@@ -261,7 +262,7 @@ async def test_a_card_has_the_links_as_buttons(company: WecomServer, app: Any) -
     assert card["sub_title_text"].startswith("timeout after <num> ms\ntimeout after 3000 ms")
     assert [(each["text"], each["url"]) for each in card["button_list"]] == list(LINKS)
     assert {"keyname": "host", "value": "web1"} in card["horizontal_content_list"]
-    assert receipt.handle == "rc0"
+    assert receipt.handle.startswith("rc0/")
 
 
 async def test_the_end_of_an_alert_rewrites_its_last_card(company: WecomServer, app: Any) -> None:
@@ -281,10 +282,40 @@ async def test_a_card_that_can_not_be_rewritten_is_followed_by_a_new_one(
     company: WecomServer, app: Any
 ) -> None:
     backend = app(format="card")
-    await backend.send(message(links=LINKS, handle="used-up", **RESOLVED), "zhangsan")
-    assert company.posts[0].told["template_card"]["main_title"]["title"] == "[RESOLVED] pay.refund"
-    await backend.send(message(handle="rc0", **RESOLVED), "zhangsan")
+    first = await backend.send(message(links=LINKS), "zhangsan")
+    company.codes.clear()
+    await backend.send(message(links=LINKS, handle=first.handle, **RESOLVED), "zhangsan")
+    assert company.posts[1].told["template_card"]["main_title"]["title"] == "[RESOLVED] pay.refund"
+
+
+async def test_a_rewritten_card_without_links_says_resolved_on_its_button(
+    company: WecomServer, app: Any
+) -> None:
+    backend = app(format="card")
+    first = await backend.send(message(links=LINKS), "zhangsan")
+    await backend.send(message(handle=first.handle, **RESOLVED), "zhangsan")
     assert company.updates[0]["button"] == {"replace_name": "RESOLVED"}
+
+
+async def test_a_card_of_several_is_rewritten_for_just_these(company: WecomServer, app: Any) -> None:
+    backend = app(format="card")
+    first, second = await backend.send_many(message(links=LINKS), ["zhangsan", "LiSi"])
+    assert first.handle == second.handle
+    end = message(links=LINKS, handle=first.handle, **RESOLVED)
+    await backend.send_many(end, ["zhangsan", "wangwu"])  # wangwu saw another card, or none
+    assert (len(company.posts), company.updates) == (2, [])
+    await backend.send_many(end, ["LiSi", "zhangsan"])
+    assert company.updates[0]["userids"] == ["LiSi", "zhangsan"]
+
+
+async def test_a_digest_is_text_that_names_every_alert(company: WecomServer, app: Any) -> None:
+    lines = tuple(f"[ERROR] pay.{number}: {'<num> ' * 9}failed #{number}" for number in range(14))
+    for form in ("card", "text", "markdown"):
+        await app(format=form, duplicate_check_interval=0.0).send(
+            message(links=LINKS, text="x" * 5000, digest=lines), "zhangsan"
+        )
+    assert [post.kind for post in company.posts] == ["text", "text", "markdown"]
+    assert all(line in post.text for post in company.posts for line in lines)
 
 
 async def test_a_card_without_links_or_one_that_is_refused_is_text(company: WecomServer, app: Any) -> None:
@@ -316,5 +347,4 @@ def test_a_broadcast_is_switched_on_by_name() -> None:
     settings = Settings(corpid="ww1", corpsecret=Secret("s"), agentid=1)
     assert settings.problems() == []
     assert "allow_broadcast" in settings.refuses("@all")
-    on = Settings(corpid="ww1", corpsecret=Secret("s"), agentid=1, allow_broadcast=True)
-    assert on.refuses("@all") == ""
+    assert structs.replace(settings, allow_broadcast=True).refuses("@all") == ""

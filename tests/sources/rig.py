@@ -111,7 +111,8 @@ async def rigged(
     path = folder / "relay.sock"
     intake = Intake() if intake is None else intake
     clock = FakeClock()
-    listener = Listener("apps", SocketSource(socket=str(path), **settings), intake, clock, inherited=inherited)
+    source = SocketSource(socket=str(path), **settings)
+    listener = Listener("apps", source, intake, clock, inherited=inherited)
     rig = Rig(path, intake, listener, clock)
     await listener.open()
     rig.task = asyncio.create_task(listener.run())
