@@ -46,7 +46,9 @@ class Dispatcher:
         self._seats: dict[int, Lane] = {}  # taken for deliveries that are being committed
         self._running: set[asyncio.Task[None]] = set()  # lanes, those that a reload removed included
         self._leaving: set[Lane] = set()  # removed by a reload, finishing what is on its way
-        self._finished: list[tuple[Settlement, asyncio.Future[None]]] = []  # outcomes to settle together
+        self._finished: list[
+            tuple[Sequence[Settlement], asyncio.Future[None]]
+        ] = []  # outcomes to settle together
         self._finish = asyncio.Event()
         self._orphaned = asyncio.Event()
         self._stop = asyncio.Event()
@@ -93,10 +95,12 @@ class Dispatcher:
         else:
             self._orphaned.set()  # a reload removed the backend meanwhile
 
-    async def settle(self, settlement: Settlement) -> None:
-        """Make an outcome durable, together with all others that are waiting."""
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Make outcomes durable, together with all others that are waiting."""
+        if not settlements:
+            return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._finished.append((settlement, done))
+        self._finished.append((settlements, done))
         self._finish.set()
         await done
 
@@ -154,7 +158,7 @@ class Dispatcher:
 
     async def _put_back(self, delivery: Delivery) -> None:
         back = retry.settle(delivery, retry.Interrupted(), self.clock.now(), retry.Policy(), lambda: 0.5)
-        await self.settle(Settlement(delivery=back))
+        await self.settle([Settlement(delivery=back)])
         self.notice(back.address.backend, back.next_at)
 
     def _begin(self, lane: Lane) -> None:
@@ -194,7 +198,7 @@ class Dispatcher:
             await self._finish.wait()
             self._finish.clear()
             batch, self._finished = self._finished, []
-            await self._settle_batch([settlement for settlement, _ in batch])
+            await self._settle_batch([each for settlements, _ in batch for each in settlements])
             for _, done in batch:
                 if not done.done():
                     done.set_result(None)

@@ -23,7 +23,7 @@ from relay.attempt import LATE, Expired, Outcome, attempt, record, together
 from relay.backends.base import Backend, Receipt
 from relay.clock import Clock
 from relay.errors import BackendDownError, BackendError, RateLimitedError, StoreError, TemporaryError
-from relay.models import Attempt, Delivery, DeliveryState, Json, Reason
+from relay.models import Delivery, DeliveryState, Json, Reason
 from relay.outbox import retry
 from relay.outbox.quota import Quota
 from relay.outbox.store import Settlement, Store
@@ -54,8 +54,8 @@ class Surroundings(Protocol):
         """Names of backends known to be down."""
         ...
 
-    async def settle(self, settlement: Settlement) -> None:
-        """Make an outcome durable."""
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Make outcomes durable."""
         ...
 
     def notice(self, backend: str, at: float) -> None:
@@ -155,9 +155,9 @@ class Lane:
                 self.turned_at = self._around.clock.monotonic()
                 if wait > 0:
                     await self._sleep(min(wait, 5.0))
-            while self._ready:
-                delivery = self._ready.popleft()
-                self._group.create_task(self._settle(self._settled(delivery, retry.Interrupted()), None))
+            back = [self._settled(delivery, retry.Interrupted()) for delivery in self._ready]
+            self._ready.clear()
+            await self._settle([Settlement(delivery=delivery) for delivery in back])
 
     async def turn(self) -> float:
         """Claim and start what is due and has a seat; seconds until the next look is worth it."""
@@ -200,7 +200,7 @@ class Lane:
             self.start(*group)
         later = self._around.clock.now() + max(1.0, self._quota.wait(now))
         back = [structs.replace(self._settled(each, retry.Interrupted()), next_at=later) for each in waiting]
-        await asyncio.gather(*(self._settle(each, None) for each in back))
+        await self._settle([Settlement(delivery=each) for each in back])
         if len(claimed) < want:
             await self._look_ahead()
         return 0.0 if claimed else math.inf
@@ -316,8 +316,8 @@ class Lane:
             moved = self._settled(delivery, error)
             if moved.state is DeliveryState.PENDING and moved.address.backend == self.name:
                 moved = structs.replace(moved, next_at=now + pause)
-            rerouted.append(self._settle(moved, None))
-        await asyncio.gather(*rerouted)
+            rerouted.append(Settlement(delivery=moved))
+        await self._settle(rerouted)
         if len(claimed) < REROUTE:
             await self._look_ahead()
         return 0.0
@@ -331,12 +331,13 @@ class Lane:
         except asyncio.CancelledError:
             outcomes = [retry.Interrupted()] * len(group)
         seconds = self._around.clock.monotonic() - began
-        ends = []
+        settlements = []
         for delivery, outcome in zip(group, outcomes, strict=True):
             settled = self._settled(delivery, outcome)
             self._log(delivery, settled, outcome, seconds)
-            ends.append(self._settle(settled, record(delivery, outcome, started, seconds)))
-        await asyncio.gather(*ends)
+            attempted = record(delivery, outcome, started, seconds)
+            settlements.append(Settlement(delivery=settled, attempt=attempted))
+        await self._settle(settlements)
         self._taken -= 1
         for outcome in outcomes:
             self._learn(outcome, began)
@@ -353,10 +354,11 @@ class Lane:
             settled = structs.replace(settled, handle=outcome.handle)
         return settled
 
-    async def _settle(self, delivery: Delivery, attempt: Attempt | None) -> None:
-        await self._around.settle(Settlement(delivery=delivery, attempt=attempt))
-        if delivery.state is DeliveryState.PENDING:
-            self._around.notice(delivery.address.backend, delivery.next_at)
+    async def _settle(self, settlements: Sequence[Settlement]) -> None:
+        await self._around.settle(settlements)
+        for delivery in (each.delivery for each in settlements):
+            if delivery.state is DeliveryState.PENDING:
+                self._around.notice(delivery.address.backend, delivery.next_at)
 
     def _learn(self, outcome: Outcome, began: float) -> None:
         """What this outcome says about the backend itself."""

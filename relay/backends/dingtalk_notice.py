@@ -133,7 +133,7 @@ class DingtalkNotice(HttpBackend):
     async def send_many(self, message: Message, tos: Sequence[str]) -> list[Receipt | BackendError]:
         """One call for up to 100 people, one for up to 20 departments."""
         outcomes: dict[str, Receipt | BackendError] = {
-            to: error for to in tos if (error := self._held_back(to))
+            to: error for to in dict.fromkeys(tos) if (error := self._held_back(to))
         }
         going = batches((Receiver.of(to, ADDRESS) for to in tos if to not in outcomes), AT_ONCE)
         for found in await asyncio.gather(*(self._outcomes(message, batch) for batch in going)):

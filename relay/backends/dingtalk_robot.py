@@ -117,9 +117,8 @@ class DingtalkRobot(HttpBackend):
         prefix = f"{settings.server.rstrip('/')}/robot/send?access_token="
         self._robots = robots(prefix, settings.access_token, settings.url, settings.secret)
         count = len(settings.access_token or settings.url)
-        self.limits = Limits(
-            windows=((18 * count, 60.0),), concurrency=8
-        )  # not 20: too many cost ten minutes
+        # Not the 20 that are allowed: one too many costs ten minutes.
+        self.limits = Limits(windows=((18 * count, 60.0),), concurrency=8)
 
     async def send(self, message: Message, to: str) -> Receipt:
         """One message to the group."""
