@@ -76,7 +76,7 @@ class Succession:
     async def replaced(self, old: Generation) -> None:
         """Its file was truncated or rewritten, or a new one has got its inode: a new generation.
 
-        What stands at the place of a rotated file is no generation of that file's: it is looked at as unknown.
+        What stands at the place of a rotated file is no generation of it: it is looked at as unknown.
         """
         if self._is_rotated(old):
             await self._dispossessed(old)
@@ -137,7 +137,9 @@ class Succession:
         if place is not None and is_at(generation, place, follow=self._follow):
             await self._move(generation, place)
         elif generation.mark.known and generation.seen_at >= self.looked_at - RECENT:
-            await self._lineage.find_rest(generation)  # its writer may have added lines before it was compressed
+            await self._lineage.find_rest(
+                generation
+            )  # its writer may have added lines before it was compressed
 
     def vanished(self, path: str) -> None:
         """Nothing is at that path."""
@@ -156,8 +158,8 @@ class Succession:
         place = self._lineage.folder(generation.place).find(generation.id)
         if place is None or packed(place) != packed(generation.place):
             return None
-        # Its inode under the name of a rotation, with other content: truncated, then renamed. An empty file is
-        # known by nothing but the two.
+        # Its inode under the name of a rotation, with other content: truncated, then renamed. An empty
+        # file is known by nothing but the two.
         renamed = not packed(place) and are_related(place, generation.log)
         known = generation.mark.known or generation.content is not None
         if not renamed and not (known and is_at(generation, place, follow=self._follow)):

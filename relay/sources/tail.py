@@ -207,7 +207,11 @@ class Tail:
         found = self._stat(path)
         generation = self._register.at.get(path)
         if generation is not None:
-            if found is not None and FileId.of(found) == generation.id and self._turns.note(generation, found):
+            if (
+                found is not None
+                and FileId.of(found) == generation.id
+                and self._turns.note(generation, found)
+            ):
                 return
             await self._succession.displaced(generation)
         if found is None:
