@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import os
 import signal
@@ -145,6 +146,10 @@ class App:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
+        with contextlib.suppress(
+            OSError, AttributeError
+        ):  # glibc's; other libraries give memory back by themselves
+            ctypes.CDLL(None).malloc_trim(0)
         config = self._rules.config
         log.info("started", version=__version__, rules=len(config.rules), sources=len(config.sources))
         systemd.notify(READY=1, STATUS=self._summary())

@@ -173,4 +173,12 @@ def _source_line(source: dict[str, Any]) -> str:
 
 
 def _counts(counts: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in counts.items() if value not in ({}, []))
+    """`3 events, 2 alerts firing, 3 deliveries delivered by hook, 205 KiB`."""
+    alerts = [f"{count} alerts {state}" for state, count in counts["alerts"].items() if count]
+    deliveries = [
+        f"{count} deliveries {state} by {backend}"
+        for backend, states in counts["deliveries"].items()
+        for state, count in states.items()
+        if count
+    ]
+    return ", ".join([f"{counts['events']} events", *alerts, *deliveries, f"{counts['bytes'] // 1024} KiB"])

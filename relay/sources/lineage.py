@@ -139,7 +139,7 @@ class Lineage:
 
     def miss(self, old: Generation, *, rotated: bool) -> None:
         """Nothing that is left holds the rest of `old`: say so, unless nothing is known to be missing."""
-        if old.exhausted:
+        if old.exhausted or self._is_read_elsewhere(old):
             return
         if old.behind:
             text = f"bytes {old.read} to {old.seen[0]} were rotated away before they were read"
@@ -153,6 +153,10 @@ class Lineage:
         old.seen = (old.read, old.seen[1])  # told
 
     # --- steps ---
+
+    def _is_read_elsewhere(self, old: Generation) -> bool:
+        """Whether a copy stands for it by now: compressed, and known for itself, before relay was stopped."""
+        return any(each is not old and each.mark == old.mark for each in self._register.files.values())
 
     def _candidates(self, of: Generation) -> Iterator[Sibling]:
         """Files that may hold a generation's content: as a later rotation than the one it was, too."""

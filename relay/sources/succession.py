@@ -108,6 +108,8 @@ class Succession:
                 await self._lineage.line_up(generation.after, generation, strangers)
             return generation.after is not None
         for sibling in strangers:
+            if packed(sibling.path):
+                continue  # of this log as it is now, more likely than of one that began like it
             if await kin_of(generation, sibling.path) is Kin.REST:
                 await self.replaced(generation)
                 return True

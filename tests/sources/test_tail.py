@@ -765,3 +765,13 @@ async def test_a_crash_while_missed_generations_are_read_forgets_none_of_them(
             *(line for number in range(1, 6) for line in numbered(number * 10, number * 10 + 3)),
         ]
     )
+
+
+async def test_compressing_a_live_log_by_hand_sends_nothing_again(log: Path) -> None:
+    append(log, text(numbered(0, 200)))
+    relay = Following(log.parent / "*", start="beginning")
+    await relay.look()
+    log.with_name("app.log.gz").write_bytes(gzip.compress(log.read_bytes()))
+    assert await relay.look() == []
+    append(log, "more\n")
+    assert await relay.look() == ["more"]
