@@ -51,11 +51,13 @@ def _same(one: Delivery, other: Delivery) -> bool:
 async def attempt(backend: Backend, store: Store, group: Sequence[Delivery], now: float) -> list[Outcome]:
     """What came of each delivery of the group, in order. Never raises but for cancellation."""
     due = [delivery for delivery in group if now < delivery.expires_at]
-    came = iter(await _send(backend, store, due, now) if due else [])
+    came = map(backend.concluded, await _send(backend, store, due, now) if due else [])
     return [next(came) if now < delivery.expires_at else Expired() for delivery in group]
 
 
-async def _send(backend: Backend, store: Store, due: Sequence[Delivery], now: float) -> Sequence[Outcome]:
+async def _send(
+    backend: Backend, store: Store, due: Sequence[Delivery], now: float
+) -> Sequence[Receipt | BackendError]:
     """One call to the service; an error that is raised holds for all."""
     limit = backend.settings.timeout
     first = due[0]

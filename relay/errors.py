@@ -45,6 +45,7 @@ class TemporaryError(BackendError):
     """It may work later: a network error, a timeout, a 5xx, "system busy".
 
     `ambiguous` says that the request was written whole and no complete answer came: it may have arrived.
+    `repeatable` says that such a message may be sent again, as the service knows it by relay's own key.
     `limit` caps the attempts below the backend's own setting (0: no cap of its own).
     """
 
@@ -55,6 +56,7 @@ class TemporaryError(BackendError):
     ) -> None:
         super().__init__(text, code=code, detail=detail)
         self.ambiguous = ambiguous
+        self.repeatable = False
         self.limit = limit
 
 
@@ -66,6 +68,10 @@ class RateLimitedError(BackendError):
     def __init__(self, text: str, *, retry_after: float, code: str = "", detail: str = "") -> None:
         super().__init__(text, code=code, detail=detail)
         self.retry_after = retry_after
+
+
+class ReceiverLimitedError(RateLimitedError):
+    """The service asks for a pause of this receiver's messages only; all others go on."""
 
 
 class RejectedError(BackendError):

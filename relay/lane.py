@@ -20,9 +20,16 @@ from msgspec import structs
 
 from relay import digest
 from relay.attempt import LATE, Expired, Outcome, attempt, record, together
-from relay.backends.base import Backend, Receipt
+from relay.backends.base import Assumed, Backend, Receipt
 from relay.clock import Clock
-from relay.errors import BackendDownError, BackendError, RateLimitedError, StoreError, TemporaryError
+from relay.errors import (
+    BackendDownError,
+    BackendError,
+    RateLimitedError,
+    ReceiverLimitedError,
+    StoreError,
+    TemporaryError,
+)
 from relay.models import Delivery, DeliveryState, Json, Reason
 from relay.outbox import retry
 from relay.outbox.quota import Quota
@@ -362,12 +369,14 @@ class Lane:
 
     def _learn(self, outcome: Outcome, began: float) -> None:
         """What this outcome says about the backend itself."""
+        if isinstance(outcome, Assumed):
+            outcome = outcome.error  # a service that answers nobody is down, whatever is assumed
         if isinstance(outcome, Receipt):
             self._failures = 0
             self._accepted += 1
             if self.is_down:
                 self._up()
-        elif isinstance(outcome, RateLimitedError):
+        elif isinstance(outcome, RateLimitedError) and not isinstance(outcome, ReceiverLimitedError):
             pause = min(retry.PAUSE_MOST, max(retry.PAUSE_LEAST, outcome.retry_after))
             self._resume_at = max(self._resume_at, self._around.clock.monotonic() + pause)
         elif isinstance(outcome, BackendDownError):
@@ -410,7 +419,9 @@ class Lane:
             "reason": before.reason.value,
             "ms": round(seconds * 1000, 1),
         }
-        if isinstance(outcome, Receipt):
+        if isinstance(outcome, Assumed):
+            log.warning("delivery_assumed_sent", **fields, error=str(outcome.error))
+        elif isinstance(outcome, Receipt):
             log.info("delivery_accepted", **fields, id=outcome.id)
         elif after.state is DeliveryState.DEAD:
             log.error("delivery_died", **fields, error=after.error)

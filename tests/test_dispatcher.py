@@ -9,7 +9,14 @@ import pytest
 
 from relay.clock import SystemClock
 from relay.dispatcher import Dispatcher
-from relay.errors import BackendDownError, NeedsFallbackError, RateLimitedError, RejectedError, TemporaryError
+from relay.errors import (
+    BackendDownError,
+    NeedsFallbackError,
+    RateLimitedError,
+    ReceiverLimitedError,
+    RejectedError,
+    TemporaryError,
+)
 from relay.models import Address, Delivery, DeliveryState, Reason
 from relay.outbox.sqlite import SqliteStore
 from relay.outbox.store import Commit
@@ -66,6 +73,42 @@ async def test_accepted_is_delivered(bench: Bench) -> None:
     assert found is not None
     assert [attempt.outcome for attempt in found[1]] == ["delivered"]
     assert len(bench.a.sent) == 1
+
+
+async def test_what_may_have_arrived_is_taken_as_sent_where_that_is_set(bench: Bench) -> None:
+    drop = FakeBackend("a", CLOCK, on_ambiguous="drop")
+    drop.answer = lambda *_: TemporaryError("no complete answer within 10 s", ambiguous=True)
+    await bench.dispatcher.apply({"a": drop, "b": bench.b})
+    for _ in range(6):
+        number = await bench.owe("a")
+        row = await bench.until(number, DeliveryState.DELIVERED)
+    found = await bench.store.delivery(number)
+    assert found is not None
+    (attempt,) = found[1]
+    assert attempt.detail == "taken as sent (on_ambiguous: drop): no complete answer within 10 s"
+    assert row.error == attempt.detail
+    assert drop.tries == 6
+    assert ("backend", "a", False) in bench.reports.told  # a service that never answers is down all the same
+
+
+async def test_what_may_have_arrived_is_repeated(bench: Bench) -> None:
+    errors = [TemporaryError("cut", ambiguous=True)]
+    bench.a.answer = lambda *_: errors.pop() if errors else None
+    await bench.until(await bench.owe("a"), DeliveryState.DELIVERED)
+    assert (bench.a.tries, len(bench.a.sent)) == (2, 1)
+
+
+async def test_a_pause_for_one_receiver_holds_up_nobody_else(bench: Bench) -> None:
+    limited = ReceiverLimitedError("too many to this one", retry_after=3000.0)
+    bench.a.answer = lambda message, _: limited if message.text == "busy" else None
+    busy = await bench.owe("a", message=message(text="busy"))
+    async with asyncio.timeout(5):
+        while bench.a.tries == 0:
+            await asyncio.sleep(0.002)
+    await bench.until(await bench.owe("a"), DeliveryState.DELIVERED)
+    row = await bench.until(busy, DeliveryState.PENDING)
+    assert (row.attempts, row.next_at > CLOCK.now() + 2000) == (0, True)
+    assert bench.reports.told == []
 
 
 @pytest.mark.parametrize("error", [RejectedError("no such user"), NeedsFallbackError("offline")])

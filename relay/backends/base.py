@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from msgspec import Struct
 
 from relay.clock import Clock
-from relay.errors import BackendError
+from relay.errors import BackendError, TemporaryError
 from relay.models import Message
 from relay.values import Duration
 
@@ -32,13 +32,25 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
-    """Settings every backend has, in rules.yaml under `backends: NAME:`."""
+    """Settings every backend has, in rules.yaml under `backends: NAME:`.
 
-    timeout: Duration = 10.0  # total deadline of one attempt
-    attempts: int = 100  # temporary failures of one delivery before it is dead
-    expire: Duration = 86400.0  # a delivery older than this is dead
-    rate: tuple[str, ...] = ()  # "20/1m": replaces the service's published limit; each window slides
-    concurrency: int = 0  # messages in flight; 0: the service's default
+    * `timeout`: total deadline of one attempt; default 10s
+    * `attempts`: temporary failures of one delivery before it is dead; default 100
+    * `expire`: a delivery older than this is dead; default 1d
+    * `rate`: `20/1m`, or a list of such: replaces the service's published limits
+    * `concurrency`: messages on their way at once; default: what suits the service
+    * `on_ambiguous`: what becomes of a message whose request went out whole and got no complete answer:
+      `retry` (the default: it may arrive twice) or `drop` (it is taken as sent, and may be lost; the attempt's
+      note says so). Where the service itself knows a repeat by relay's key, it is repeated in either case.
+      `drop` doesn't cover an attempt that relay's own stop or end cut short: that one is repeated
+    """
+
+    timeout: Duration = 10.0
+    attempts: int = 100
+    expire: Duration = 86400.0
+    rate: tuple[str, ...] = ()  # each window slides
+    concurrency: int = 0  # 0: the service's default
+    on_ambiguous: Literal["retry", "drop"] = "retry"
 
     def problems(self) -> list[tuple[str, str]]:
         """What no single field shows: (field, what is wrong with it), for the checker of rules.yaml."""
@@ -56,6 +68,12 @@ class Receipt(Struct, frozen=True, kw_only=True):
     id: str = ""  # its message id, where it gives one
     note: str = ""  # anything worth recording: "queued", "offline, stored"
     handle: str = ""  # what a later message about the same alert needs to update or reply to this one
+
+
+class Assumed(Receipt, frozen=True, kw_only=True):
+    """Taken as sent without the service's word (`on_ambiguous: drop`); `error` says why there is none."""
+
+    error: TemporaryError
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -80,6 +98,7 @@ class Backend(abc.ABC):
     type: ClassVar[str]
     settings: Settings
     limits: Limits = Limits()  # of the class; of the instance where settings decide
+    idempotent: bool = False  # whether the service knows each message by relay's key, and a repeat of it
 
     def __init__(self, settings: Settings, door: Door) -> None:
         self.settings = settings
@@ -95,6 +114,14 @@ class Backend(abc.ABC):
         Only called where `limits.receivers` is above one. A `BackendError` that is raised holds for all.
         """
         raise NotImplementedError
+
+    def concluded(self, outcome: Receipt | BackendError) -> Receipt | BackendError:
+        """The outcome, an ambiguous one as `on_ambiguous` has it."""
+        match outcome:
+            case TemporaryError(ambiguous=True, repeatable=False) if not self.idempotent:
+                if self.settings.on_ambiguous == "drop":
+                    return Assumed(note=f"taken as sent (on_ambiguous: drop): {outcome}", error=outcome)
+        return outcome
 
     async def check(self) -> list[Check]:
         """Credentials and reachability without sending, as far as the service allows."""

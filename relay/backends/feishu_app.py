@@ -106,6 +106,7 @@ class FeishuApp(HttpBackend):
     """Accepted means that Feishu gave the message an id."""
 
     type = "feishu_app"
+    idempotent = True  # `uuid`: shown once in an hour
     settings: Settings
     limits = Limits(windows=((1000, 60.0), (50, 1.0)), concurrency=16)
 

@@ -108,6 +108,7 @@ class Matrix(HttpBackend):
     """Sends events to rooms; accepted means that the server gave the event an id."""
 
     type = "matrix"
+    idempotent = True  # a transaction's id is taken once
     settings: Settings
     limits = Limits(concurrency=16)  # a homeserver's limits are its own; it says how long to wait
 

@@ -87,6 +87,7 @@ class PagerDuty(HttpBackend):
     """Enqueues events; accepted means 202 and `status: success`."""
 
     type = "pagerduty"
+    idempotent = True  # events of one key are one incident
     settings: Settings
     limits = Limits(windows=((120, 60.0),), concurrency=16)
 

@@ -174,6 +174,7 @@ class RongCloud(HttpBackend):
         roots = [host.rstrip("/") for host in settings.hosts]
         self._api = Api(self, credentials, roots, broadcast=settings.mode in BROADCASTS)
         self.limits = self._way.limits
+        self.idempotent = settings.idempotency
 
     async def send(self, message: Message, to: str) -> Receipt:
         """One message to one user or group, to those with certain tags, or to everybody."""

@@ -24,7 +24,7 @@ from relay.backends.webhook_forms import idempotency_key
 from relay.backends.wechat_answer import TOO_LONG, verdict
 from relay.backends.wechat_text import FIELD_NAME, GONE, WORDS, escaped, fields, link, unknown_words
 from relay.backends.wechat_token import MARGIN, Account, TokenMode, TokenSource
-from relay.errors import BackendError, RejectedError
+from relay.errors import BackendError, RejectedError, TemporaryError
 from relay.models import Json, Message
 from relay.values import Secret
 
@@ -217,8 +217,12 @@ class WeChat(HttpBackend):
         return Receipt(note="customer-service message")
 
     async def _send_template(self, message: Message, composition: Composition, to: str) -> Receipt:
-        """What the service says to this one is final."""
-        answer = await self._post(TEMPLATE, self._template(message, composition, to))
+        """What the service says to this one is final; one that may have arrived is shown once."""
+        try:
+            answer = await self._post(TEMPLATE, self._template(message, composition, to))
+        except TemporaryError as error:
+            error.repeatable = True  # by its client_msg_id
+            raise
         return Receipt(id=answer.code("msgid"), note="template message")
 
     def _custom(self, composition: Composition, to: str, most: int) -> Json:

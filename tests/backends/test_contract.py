@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relay.backends.base import Receipt
+from relay.backends.base import Assumed, Receipt
 from relay.backends.http import open_session
 from relay.backends.mask import secrets_in
 from relay.errors import BackendDownError, BackendError, RateLimitedError, RejectedError, TemporaryError
@@ -282,6 +282,23 @@ async def test_a_cut_after_recording_is_ambiguous(
     assert isinstance(error, TemporaryError)
     assert error.ambiguous
     assert len(http_rig.read(server)) == 1
+
+
+async def test_what_may_have_arrived_is_repeated_or_taken_as_sent(
+    http_rig: Rig, session: aiohttp.ClientSession, server: Any
+) -> None:
+    server.fault = Fault(cut="before")
+    error = await failure(http_rig, session, server)
+    assert http_rig.backend(session, server).concluded(error) is error
+    dropping = http_rig.backend(session, server, on_ambiguous="drop")
+    outcome = dropping.concluded(error)
+    if dropping.idempotent:
+        assert outcome is error  # the service shows a repeat once: nothing need be lost
+    else:
+        assert isinstance(outcome, Assumed)
+        assert outcome.note == f"taken as sent (on_ambiguous: drop): {error}"
+    for certain in (TemporaryError("refused"), BackendDownError("no"), Receipt(id="1")):
+        assert dropping.concluded(certain) is certain
 
 
 async def test_a_server_that_is_not_there_is_temporary_and_not_ambiguous(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from relay.backends.base import Door, Receipt
+from relay.backends.base import Assumed, Door, Receipt
 from relay.backends.rongcloud import RongCloud, Settings
 from relay.backends.rongcloud_api import signature
 from relay.backends.rongcloud_request import dedup_number, form, push_body
@@ -392,6 +392,14 @@ class TestIdempotency:
         await backend.send(message(), "li")  # the same message for somebody else is another one
         await backend.send(message(key="k-17-2"), "wang")
         assert [stored.to for stored in server.stored] == ["wang", "li", "wang"]
+
+    async def test_what_may_have_arrived_can_be_repeated(
+        self, server: RongCloudServer, rongcloud: Any
+    ) -> None:
+        server.fault = Fault(cut="before")
+        error = await failure(rongcloud())
+        assert isinstance(rongcloud(on_ambiguous="drop").concluded(error), Assumed)
+        assert rongcloud(on_ambiguous="drop", idempotency=True).concluded(error) is error
 
     async def test_it_is_off_unless_asked_for(self, server: RongCloudServer, rongcloud: Any) -> None:
         await rongcloud(duplicate_codes=("1099",)).send(message(), "wang")

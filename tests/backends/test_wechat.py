@@ -214,6 +214,7 @@ class TestTemplates:
         error = await failure(backend)
         assert isinstance(error, TemporaryError)
         assert error.ambiguous
+        assert templated(on_ambiguous="drop").concluded(error) is error  # it may be sent again
         server.fault = Fault()
         await backend.send(message(late=60.0), "oWang")
         assert len(server.arrived) == 1
