@@ -46,18 +46,27 @@ class TemporaryError(BackendError):
 
     `ambiguous` says that the request was written whole and no complete answer came: it may have arrived.
     `repeatable` says that such a message may be sent again, as the service knows it by relay's own key.
-    `limit` caps the attempts below the backend's own setting (0: no cap of its own).
+    `limit` caps the attempts below the backend's own setting (0: no cap of its own), `wait` is how many seconds
+    the next one is at least away.
     """
 
     outcome = "temporary"
 
     def __init__(
-        self, text: str, *, code: str = "", detail: str = "", ambiguous: bool = False, limit: int = 0
+        self,
+        text: str,
+        *,
+        code: str = "",
+        detail: str = "",
+        ambiguous: bool = False,
+        limit: int = 0,
+        wait: float = 0.0,
     ) -> None:
         super().__init__(text, code=code, detail=detail)
         self.ambiguous = ambiguous
         self.repeatable = False
         self.limit = limit
+        self.wait = wait
 
 
 class RateLimitedError(BackendError):

@@ -1,4 +1,7 @@
-"""How long to wait when a service says "too many" again and again, but not for how long."""
+"""How long to wait when a service says "too many" again and again, but not for how long.
+
+Of all messages together, or of one receiver's.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Final
 from relay.clock import Clock
 
 MOST: Final = 3600.0  # seconds
+MANY: Final = 10_000  # receivers who are refused at a time; the first of more is forgotten
 
 
 class Refusals:
@@ -31,3 +35,22 @@ class Refusals:
         """The service accepted something."""
         self.in_a_row = 0
         self._until = -math.inf
+
+
+class ReceiversRefused:
+    """Refusals in a row for each receiver."""
+
+    def __init__(self, clock: Clock, first: float) -> None:
+        self._clock = clock
+        self._first = first  # seconds
+        self._rows: dict[str, Refusals] = {}
+
+    def next_wait(self, to: str) -> float:
+        """Seconds that this receiver's messages wait after another refusal."""
+        if to not in self._rows and len(self._rows) >= MANY:
+            del self._rows[next(iter(self._rows))]
+        return self._rows.setdefault(to, Refusals(self._clock, self._first)).next_wait()
+
+    def end(self, to: str) -> None:
+        """The service accepted something for this receiver."""
+        self._rows.pop(to, None)

@@ -19,20 +19,23 @@ from relay.backends.dialect import text_of
 from relay.backends.fit import fit, utf8_bytes
 from relay.backends.http import HttpBackend, HttpSettings, operator_url, url_problem
 from relay.backends.mask import Mask, secrets_in
+from relay.backends.refusals import ReceiversRefused
 from relay.backends.tokens import Tokens
 from relay.backends.webhook_forms import idempotency_key
-from relay.backends.wechat_answer import TOO_LONG, verdict
+from relay.backends.wechat_answer import OF_A_FOLLOWER, OFTEN_WAIT, TOO_LONG, verdict
 from relay.backends.wechat_text import FIELD_NAME, GONE, WORDS, escaped, fields, link, unknown_words
 from relay.backends.wechat_token import MARGIN, Account, TokenMode, TokenSource
-from relay.errors import BackendError, RejectedError, TemporaryError
+from relay.errors import BackendError, ReceiverLimitedError, RejectedError, TemporaryError
 from relay.models import Json, Message
-from relay.values import Secret
+from relay.values import Duration, Secret
 
 CUSTOM: Final = "/cgi-bin/message/custom/send"
 TEMPLATE: Final = "/cgi-bin/message/template/send"
 
 _APPID: Final = re.compile(r"wx[0-9a-f]{16}")
 _SECRET: Final = re.compile(r"[0-9a-f]{32}")
+_TEMPLATE_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
+_KF_ACCOUNT: Final = re.compile(r"[^\s@]+@[^\s@]+")
 _OPENID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -68,6 +71,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="wechat"):
     * `template_url`: what a template message opens; default: the message's first link
     * `miniprogram`: what it opens instead: `appid` and `pagepath`
     * `fallback_codes`: on which refusals of the customer-service message the template message is sent
+    * `user_pause`: how long a follower's messages wait when WeChat says that they come too often; doubling
     * `callback_token`: the Token of the account's server configuration, for the reports on template messages;
       the console must be set to plain text or compatible mode, not to safe mode
 
@@ -96,6 +100,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="wechat"):
           template_url: https://relay.example.com/
           miniprogram: {appid: wxfedcba9876543210, pagepath: pages/alerts}
           fallback_codes: [45015, 45047]
+          user_pause: 60s
           callback_token: ${WECHAT_CALLBACK_TOKEN}
     """
 
@@ -113,6 +118,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="wechat"):
     template_url: str = ""
     miniprogram: MiniProgram | None = None
     fallback_codes: tuple[int, ...] = (45015, 45047)
+    user_pause: Annotated[Duration, Meta(ge=1)] = OFTEN_WAIT
     callback_token: Secret = Secret("")
 
     def problems(self) -> list[tuple[str, str]]:
@@ -122,7 +128,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="wechat"):
         parts = urlsplit("" if wrong else self.url)
         if parts.query or parts.fragment:
             found.append(("url", "takes no query or fragment"))
-        found += self._credential_problems() + self._template_problems()
+        found += self._credential_problems() + self._channel_problems() + self._template_problems()
         if self.template_url and (wrong := url_problem(self.template_url)):
             found.append(("template_url", wrong))
         return found
@@ -143,6 +149,20 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="wechat"):
             found.append(("secret", "is 32 hexadecimal digits; token_mode: external needs none"))
         if self.token_url:
             found.append(("token_url", "needs token_mode: external"))
+        return found
+
+    def _channel_problems(self) -> list[tuple[str, str]]:
+        found = []
+        if self.kf_account and not _KF_ACCOUNT.fullmatch(self.kf_account):
+            found.append(("kf_account", "is NAME@ACCOUNT, as the console shows it"))
+        others = [code for code in self.fallback_codes if str(code) not in OF_A_FOLLOWER]
+        if others:
+            words = f"{others[0]} doesn't refuse one follower's message: no template message would help"
+            found.append(("fallback_codes", words))
+        if self.miniprogram and not _APPID.fullmatch(self.miniprogram.appid):
+            found.append(("miniprogram", "its appid is wx and 16 hexadecimal digits"))
+        if self.template_id and not _TEMPLATE_ID.fullmatch(self.template_id):
+            found.append(("template_id", "is letters, digits, - and _"))
         return found
 
     def _template_problems(self) -> list[tuple[str, str]]:
@@ -180,6 +200,7 @@ class WeChat(HttpBackend):
         )
         self._tokens = Tokens(door, TokenSource(self, account).fetch, MARGIN)
         self._fallback_codes = frozenset(map(str, settings.fallback_codes))
+        self._refused = ReceiversRefused(door.clock, settings.user_pause)
         if not settings.custom_enabled:
             self.limits = structs.replace(self.limits, windows=((50, 1.0),))  # of template messages
 
@@ -187,6 +208,15 @@ class WeChat(HttpBackend):
         """A customer-service message; a template message where that one is closed to this follower."""
         if refused := self.settings.refuses(to):
             raise RejectedError(refused, code="address")
+        try:
+            receipt = await self._deliver(message, to)
+        except ReceiverLimitedError as error:
+            error.retry_after = self._refused.next_wait(to)
+            raise
+        self._refused.end(to)
+        return receipt
+
+    async def _deliver(self, message: Message, to: str) -> Receipt:
         composition = compose(message, self.door.clock.now())
         if not self.settings.custom_enabled:
             return await self._send_template(message, composition, to)

@@ -16,13 +16,16 @@ from relay.errors import (
     BackendError,
     NeedsFallbackError,
     RateLimitedError,
+    ReceiverLimitedError,
     RejectedError,
     TemporaryError,
 )
 
-Outcome = Literal["temporary", "token", "down", "rejected", "closed", "minute", "day"]
+Outcome = Literal["temporary", "token", "down", "rejected", "closed", "often", "minute", "day"]
 
 TOO_LONG: Final = "45002"
+BUSY_WAIT: Final = 2.0  # seconds: the service asks for patience with -1
+OFTEN_WAIT: Final = 60.0  # seconds: nothing says how long a user is left alone
 DAY: Final = 86400.0  # seconds
 CHINA: Final = 8 * 3600.0  # seconds that WeChat's days begin before those of UTC
 
@@ -70,7 +73,7 @@ _CODES: Final[dict[str, tuple[Outcome, str]]] = {
     "43116": ("down", "the template is banned"),
     "45026": ("down", "the account has too many templates"),
     "47003": ("rejected", "a field of `template_fields` doesn't fit the template"),
-    "43117": ("closed", "too many messages to this user in a short time"),
+    "43117": ("often", "too many messages to this user in a short time"),
     "45009": ("day", "today's quota is used up"),
     "45011": ("minute", "too many calls in this minute"),
     "45015": ("closed", "the user hasn't written to the account for too long, or doesn't follow it any more"),
@@ -83,6 +86,9 @@ _CODES: Final[dict[str, tuple[Outcome, str]]] = {
     "61007": ("down", f"{_NOT_GRANTED}: it was not authorized for the platform"),
     "50002": ("down", "the account is restricted"),
 }
+OF_A_FOLLOWER: Final = frozenset(
+    code for code, (outcome, _) in _CODES.items() if outcome in {"rejected", "closed", "often"}
+)
 _TELLING: Final = {"40164", "47003"}  # codes whose text names the address, or the field
 _TRAILER: Final = re.compile(r"[\s,]*(?:rid:|hint:).*\Z", re.DOTALL)
 
@@ -127,7 +133,7 @@ def _error(code: str, answer: Answer, now: float) -> BackendError:
     text, detail = f"{code}: {words}" + (f" ({told})" if told else ""), answer.detail
     match outcome:
         case "temporary":
-            return TemporaryError(text, code=code, detail=detail)
+            return TemporaryError(text, code=code, detail=detail, wait=BUSY_WAIT)
         case "token":
             return TokenRefusedError(text, code=code, detail=detail)
         case "down":
@@ -136,6 +142,8 @@ def _error(code: str, answer: Answer, now: float) -> BackendError:
             return RejectedError(text, code=code, detail=detail)
         case "closed":
             return NeedsFallbackError(text, code=code, detail=detail)
+        case "often":
+            return ReceiverLimitedError(text, retry_after=OFTEN_WAIT, code=code, detail=detail)
         case "minute":
             return RateLimitedError(text, retry_after=60.0, code=code, detail=detail)
         case "day":

@@ -136,7 +136,8 @@ def _temporary(
         return _ended(delivery, DeliveryState.DEAD, f"{attempts} attempts; {delivery.error}")
     if isinstance(error, TemporaryError) and 0 < error.limit <= attempts:
         return _rejected(delivery, now, down)
-    later = now + backoff(attempts, policy, chance)
+    least = error.wait if isinstance(error, TemporaryError) else 0.0
+    later = now + max(least, backoff(attempts, policy, chance))
     if attempts % TURN or not delivery.fallbacks:
         return _waiting(delivery, now, later)
     moved = _moved_on(delivery, _preferred(delivery.fallbacks, down))

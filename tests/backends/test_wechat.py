@@ -19,6 +19,7 @@ from relay.errors import (
     BackendError,
     NeedsFallbackError,
     RateLimitedError,
+    ReceiverLimitedError,
     RejectedError,
     TemporaryError,
 )
@@ -254,6 +255,36 @@ class TestTokens:
         assert server.token_calls == ["stable", "stable", "forced"]
         assert len(server.arrived) == 10
 
+    async def test_tokens_are_forced_as_seldom_as_the_service_wants(
+        self, server: WeChatServer, wechat: Any, door: Door
+    ) -> None:
+        backend = wechat()
+        await backend.send(message(), "oWang")
+        server.end_tokens()
+        await backend.send(message(), "oWang")
+        server.end_tokens()  # at once again: another program forces tokens too
+        error = await failure(backend)
+        assert isinstance(error, RateLimitedError)
+        assert error.code == "45011"
+        for _ in range(19):
+            later(server, door, 60)
+            server.end_tokens()
+            await backend.send(message(), "oWang")
+        later(server, door, 60)
+        server.end_tokens()
+        error = await failure(backend)
+        assert isinstance(error, RateLimitedError)
+        assert error.code == "45009"
+
+    async def test_a_day_of_legacy_tokens(self, server: WeChatServer, wechat: Any) -> None:
+        server.most_legacy = 1
+        backend = wechat(token_mode="legacy")
+        await backend.send(message(), "oWang")
+        server.end_tokens()
+        error = await failure(backend)
+        assert isinstance(error, RateLimitedError)
+        assert (error.code, error.retry_after) == ("45009", until_midnight(server.now))
+
     async def test_a_token_that_another_program_replaced_is_not_forced(
         self, server: WeChatServer, wechat: Any, door: Door
     ) -> None:
@@ -356,7 +387,8 @@ class TestAnswers:
                 for code in (40008, 40033, 40035, 40038, 43002, 44002, 44004, 47001, 87014, 45002, 47003)
             ),
             *((code, BackendDownError) for code in (40036, 40037, 43116, 45026)),
-            *((code, NeedsFallbackError) for code in (43117, 45015, 45047)),
+            (43117, ReceiverLimitedError),
+            *((code, NeedsFallbackError) for code in (45015, 45047)),
             *((code, RateLimitedError) for code in (45009, 45011)),
             *((code, BackendDownError) for code in (48001, 48003, 48004, 48008, 40200, 61007, 50002, 12345)),
         ],
@@ -397,10 +429,32 @@ class TestAnswers:
         assert isinstance(error, RateLimitedError)
         assert error.retry_after == until_midnight(server.now) == 8 * 3600.0  # 16:00 in Beijing
 
+    async def test_a_follower_who_is_told_too_often_waits_alone(
+        self, server: WeChatServer, templated: Any, door: Door
+    ) -> None:
+        server.users["oLi"] = User(replies_until=server.now + 172_800, often=2)
+        backend = templated(user_pause=90.0)
+        waits = []
+        for _ in range(2):
+            error = await failure(backend, "oLi")
+            assert isinstance(error, ReceiverLimitedError)
+            waits.append(error.retry_after)
+            await backend.send(message(), "oWang")
+            later(server, door, error.retry_after)
+        assert waits == [90.0, 180.0]
+        await backend.send(message(), "oLi")
+        assert "template" not in server.channels
+        server.users["oLi"].often = 1
+        error = await failure(backend, "oLi")
+        assert isinstance(error, ReceiverLimitedError)
+        assert error.retry_after == 90.0
+
     async def test_busy_passes(self, server: WeChatServer, wechat: Any) -> None:
         server.busy = 1
         backend = wechat()
-        assert isinstance(await failure(backend), TemporaryError)
+        error = await failure(backend)
+        assert isinstance(error, TemporaryError)
+        assert error.wait == 2.0
         await backend.send(message(), "oWang")
 
     async def test_a_field_that_does_not_fit_is_named(self, server: WeChatServer, templated: Any) -> None:
@@ -445,6 +499,18 @@ def test_limits(wechat: Any, templated: Any) -> None:
         ({"token_mode": "external"}, "token_url"),
         ({"token_mode": "external", "token_url": Secret("h/t")}, "token_url"),
         ({"custom_enabled": False}, "custom_enabled"),
+        ({"kf_account": "ops"}, "kf_account"),
+        ({"fallback_codes": (45015, 40001)}, "fallback_codes"),  # tokens are replaced, that is all
+        ({"fallback_codes": (0,)}, "fallback_codes"),
+        ({"template_id": "TPL 1", "template_fields": FIELDS}, "template_id"),
+        (
+            {
+                "template_id": TEMPLATE,
+                "template_fields": FIELDS,
+                "miniprogram": MiniProgram(appid="gh_1"),
+            },
+            "miniprogram",
+        ),
         ({"template_fields": FIELDS}, "template_fields"),
         ({"miniprogram": MiniProgram(appid=APPID)}, "miniprogram"),
         ({"template_id": TEMPLATE}, "template_fields"),

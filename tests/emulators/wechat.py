@@ -18,6 +18,7 @@ APPID, SECRET = "wx0123456789abcdef", "c4n4ry-0123456789abcdef"
 TEMPLATE = "TPL1"
 CALLBACK_TOKEN = "c4n4ry-callback"
 TOKEN_PATHS = ("/cgi-bin/token", "/cgi-bin/stable_token", "/token")
+FORCED_APART, MOST_FORCED = 30.0, 20  # seconds between forced tokens, and how many a day
 WORDS = {0: "ok", 40001: "invalid credential, access_token is invalid or not latest", 45011: "freq limit"}
 TRAILER = " rid: 65a0f0a1-1f3b5c7d-0a1b2c3d"
 
@@ -27,6 +28,7 @@ class User(Struct):
 
     replies_until: float = 0.0  # the window that the user's last action opened
     replies_left: int = 5
+    often: int = 0  # messages to refuse as coming too often
     subscribed: bool = True
 
 
@@ -68,6 +70,8 @@ class WeChatServer(HttpEmulator):
         self.token_calls: list[str] = []  # "legacy", "stable", "forced", "external"
         self.external = "bare"  # or "json": how another program tells the token
         self.channels: list[str] = []  # of each call, refused ones too
+        self.most_legacy = 2000  # tokens a day
+        self._forced: list[float] = []  # when
         self._tokens: dict[str, float] = {}  # good ones, and until when
         self._current = ""
         self._given = 0  # tokens so far
@@ -95,12 +99,21 @@ class WeChatServer(HttpEmulator):
     # --- tokens ---
 
     async def _legacy_token(self, request: web.Request) -> web.Response:
+        if self.token_calls.count("legacy") >= self.most_legacy:
+            return _refusal(Refused(45009, "reach max api daily quota limit"))
         self.token_calls.append("legacy")
         return self._token(request.query, new=True, ends_others=True)
 
     async def _stable_token(self, request: web.Request) -> web.Response:
         data = json.loads(await request.read())
         self.token_calls.append("forced" if data["force_refresh"] else "stable")
+        if data["force_refresh"]:
+            today = [at for at in self._forced if at > self.now - 86_400]
+            if today and today[-1] > self.now - FORCED_APART:
+                return _refusal(Refused(45011))
+            if len(today) >= MOST_FORCED:
+                return _refusal(Refused(45009, "reach max api daily quota limit"))
+            self._forced.append(self.now)
         left = self._tokens.get(self._current, self.now + 7200 if self._current else 0.0) - self.now
         return self._token(data, new=data["force_refresh"] or left < 300, ends_others=data["force_refresh"])
 
@@ -197,6 +210,9 @@ class WeChatServer(HttpEmulator):
             raise Refused(45002, "content size out of limit")
         if self.now >= user.replies_until or not user.subscribed:
             raise Refused(45015, "response out of time limit or subscription is canceled")
+        if user.often:
+            user.often -= 1
+            raise Refused(43117, "too often")
         if user.replies_left <= 0:
             raise Refused(45047, "out of response count limit")
         user.replies_left -= 1

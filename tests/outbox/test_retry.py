@@ -81,6 +81,12 @@ def test_after_a_turn_of_failures_an_untried_address_is_tried_at_once() -> None:
     assert onward.attempts == 3
 
 
+def test_a_temporary_failure_waits_as_long_as_the_service_needs() -> None:
+    assert after(sending(RTX), TemporaryError("busy", wait=2.0)).next_at == NOW + 2.0
+    late = after(sending(RTX, attempts=9), TemporaryError("busy", wait=2.0))
+    assert late.next_at == NOW + 256.0  # its own backoff is longer by now
+
+
 def test_when_all_were_tried_they_have_their_turns_again_with_backoff() -> None:
     one = after(sending(), *[TEMPORARY] * (2 * TURN))
     assert (one.address, one.fallbacks, one.tried) == (RTX, (MAIL,), (RTX, MAIL))
