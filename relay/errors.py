@@ -46,8 +46,8 @@ class TemporaryError(BackendError):
 
     `ambiguous` says that the request was written whole and no complete answer came: it may have arrived.
     `repeatable` says that such a message may be sent again, as the service knows it by relay's own key.
-    `limit` caps the attempts below the backend's own setting (0: no cap of its own), `wait` is how many seconds
-    the next one is at least away.
+    `limit` caps the attempts below the backend's own setting (0: no cap of its own).
+    `wait` is how many seconds the next attempt is at least away.
     """
 
     outcome = "temporary"

@@ -37,7 +37,7 @@ _PASSING: Final = {408, 421, 423, 425}  # 4xx that another attempt may cure
 
 
 class Answer(Struct, frozen=True):
-    """Status, headers (names in any case) and the first 64 KiB of the body."""
+    """Status, headers (names in any case) and the body, its first 64 KiB or what was asked for."""
 
     status: int
     headers: Mapping[str, str]

@@ -8,11 +8,13 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta
 
+from relay.backends.anyrtc_token import LIFE
 from relay.backends.http import HttpSettings, url_problem
 from relay.values import Duration, Secret
 
 _ID: Final = re.compile(r"[a-zA-Z0-9 !#$%&()+\-:;<=.>?@\[\]^_{}|~,']{1,64}")
-_APP_ID: Final = re.compile(r"[0-9A-Za-z]{32}")
+_APP_ID: Final = re.compile(r"[0-9A-Za-z]{32}")  # the certificate has the same shape
+_TOKEN: Final = re.compile(r"[!-~]+")  # what a header may hold
 
 
 class Settings(HttpSettings, frozen=True, kw_only=True, tag="anyrtc"):
@@ -25,7 +27,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="anyrtc"):
     * `app_id`: the project's id, 32 letters and digits
     * `api_key`, `api_secret`: of the project's RESTful interface
     * `uid`: the account that tokens are made for, and that messages come from
-    * `app_certificate`: the project's certificate; `token_ttl`: how long each token is good for
+    * `app_certificate`: the project's certificate; `token_ttl`: how long each token is good for, at most 24h
     * `token`: a token for `uid`; somebody must replace it before it expires
     * `sender_id`: who the messages come from, with `api_key`; any id
     * `wait_for_ack`: the answer says whether the receiver's app has it; it takes longer
@@ -69,7 +71,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="anyrtc"):
     api_secret: Secret | None = None
     uid: str = ""
     app_certificate: Secret | None = None
-    token_ttl: Annotated[Duration, Meta(ge=60)] = 86400.0
+    token_ttl: Annotated[Duration, Meta(ge=60, le=LIFE)] = float(LIFE)
     token: Secret | None = None
     sender_id: str = "relay"
     wait_for_ack: bool = True
@@ -107,6 +109,10 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="anyrtc"):
             return [("app_id", "needs api_key and api_secret, or uid with app_certificate or token")]
         if all(tokens):
             return [("token", "give either app_certificate or token")]
+        if self.token and not _TOKEN.fullmatch(self.token.reveal()):
+            return [("token", "must be of printable ASCII, without spaces")]
+        if self.app_certificate and not _APP_ID.fullmatch(self.app_certificate.reveal()):
+            return [("app_certificate", "must be 32 letters and digits")]
         return []
 
     def refuses(self, to: str) -> str:

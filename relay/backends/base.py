@@ -40,9 +40,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     * `rate`: `20/1m`, or a list of such: replaces the service's published limits
     * `concurrency`: messages on their way at once; default: what suits the service
     * `on_ambiguous`: what becomes of a message whose request went out whole and got no complete answer:
-      `retry` (the default: it may arrive twice) or `drop` (it is taken as sent, and may be lost; the attempt's
-      note says so). Where the service itself knows a repeat by relay's key, it is repeated in either case.
-      `drop` doesn't cover an attempt that relay's own stop or end cut short: that one is repeated
+      `retry` (the default: it may arrive twice) or `drop` (it is taken as sent, and may be lost; the
+      attempt's note says so). Where the service itself knows a repeat by relay's key, it is repeated in
+      either case. `drop` doesn't cover an attempt that relay's own stop or end cut short: that one is repeated
     """
 
     timeout: Duration = 10.0

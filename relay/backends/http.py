@@ -39,9 +39,18 @@ class HttpBackend(Backend):
         self._allow_link_local = isinstance(settings, HttpSettings) and settings.allow_link_local
 
     async def ask(
-        self, method: str, url: URL, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        url: URL,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        most: int = MOST_BODY,
     ) -> Answer:
-        """Make one request; raises `TemporaryError` or `BackendDownError` where no whole answer came."""
+        """Make one request; raises `TemporaryError` or `BackendDownError` where no whole answer came.
+
+        `most` bytes are read of the answer, more than usual where a call for many has one for each of them.
+        """
         written = {"request": False}
         link_local_allowed.set(self._allow_link_local)
         try:
@@ -51,18 +60,19 @@ class HttpBackend(Backend):
                     method, url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=written
                 ) as response,
             ):
-                raw = await _capped(response.content)
-                return Answer(response.status, response.headers, _unpacked(raw, response.headers), self.mask)
+                raw = _unpacked(await _capped(response.content, most), response.headers, most)
+                return Answer(response.status, response.headers, raw, self.mask)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             failure = _failure(error, written=written["request"], timeout=self.settings.timeout)
         # Outside the except block: the caught error's text holds the URL, and `__context__` would keep it.
         raise failure
 
-    async def post_json(self, url: URL, payload: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    async def post_json(
+        self, url: URL, payload: Any, headers: Mapping[str, str] | None = None, *, most: int = MOST_BODY
+    ) -> Answer:
         """Post `payload` as UTF-8 JSON."""
-        return await self.ask(
-            "POST", url, body=json_bytes(payload), headers={"Content-Type": JSON_TYPE, **(headers or {})}
-        )
+        headers = {"Content-Type": JSON_TYPE, **(headers or {})}
+        return await self.ask("POST", url, body=json_bytes(payload), headers=headers, most=most)
 
     def accept(self, answer: Answer) -> None:
         """Raise what the status says, unless it is 2xx."""
@@ -124,20 +134,20 @@ async def _note_written(
         context.trace_request_ctx["request"] = True
 
 
-async def _capped(content: aiohttp.StreamReader) -> bytes:
-    """The body's first 64 KiB; the rest is not read, and the connection is closed then."""
+async def _capped(content: aiohttp.StreamReader, most: int) -> bytes:
+    """The body's first bytes; the rest is not read, and the connection is closed then."""
     body = bytearray()
-    while len(body) < MOST_BODY and (part := await content.read(MOST_BODY - len(body))):
+    while len(body) < most and (part := await content.read(most - len(body))):
         body += part
     return bytes(body)
 
 
-def _unpacked(body: bytes, headers: Mapping[str, str]) -> bytes:
+def _unpacked(body: bytes, headers: Mapping[str, str], most: int) -> bytes:
     """The body as text would need it: some services compress unasked."""
     if headers.get("Content-Encoding", "").lower() not in {"gzip", "x-gzip", "deflate"}:
         return body
     try:
-        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress(body, MOST_BODY)
+        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress(body, most)
     except zlib.error:
         return body
 

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from relay.backends.base import Check, Door, Limits, Receipt
 from relay.backends.compose import compose
-from relay.backends.http import HttpBackend, operator_url
+from relay.backends.http import MOST_BODY, HttpBackend, operator_url
 from relay.backends.many import each
 from relay.backends.mask import Mask, secrets_in
 from relay.backends.meaning import examined
@@ -29,6 +29,7 @@ __all__ = ["OpenIm", "Settings"]
 
 SINGLE, NOTIFICATION = 1, 4  # types of session; those of groups differ between versions
 MOST_ASKED: Final = 40  # users in one question for who is online: each answer holds all of a user's tokens
+RESULT: Final = 400  # bytes at most of one receiver's part in a batch's answer
 TRIES: Final = 3  # for a receiver that a batch left out without a reason
 
 Outcomes = dict[str, Receipt | BackendError]
@@ -181,7 +182,8 @@ class OpenIm(HttpBackend):
         operation = {"operationID": f"{stem}-{secrets.token_hex(4)}"}
         headers = ({} if self._api.old else operation) | ({"token": token} if token else {})
         url = operator_url(self.settings.url.rstrip("/") + path)
-        answer = await self.post_json(url, body | operation if self._api.old else body, headers)
+        most = MOST_BODY + RESULT * len(body.get(self._api.receivers, ()))
+        answer = await self.post_json(url, body | operation if self._api.old else body, headers, most=most)
         answer = structs.replace(answer, mask=Mask((*secrets_in(self.settings), token)))
         old, sites = self._api.old, self.settings.site_codes
         failure = verdict(answer, old=old, purpose=purpose, sites=sites, now=self.door.clock.now())

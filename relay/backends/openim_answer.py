@@ -18,7 +18,8 @@ Purpose = Literal["token", "notification", "message"]  # what was asked for
 Verdict = Literal["temporary", "rejected", "down"]  # what an operator may make of a site's own codes
 
 MOST_CODE: Final = 80  # characters
-PAUSE: Final = 5.0  # seconds, where the limiter doesn't say for how long
+PAUSE: Final = 5.0  # seconds, where the limiter doesn't say for how long ...
+PAUSE_LEAST, PAUSE_MOST = 1.0, 60.0  # ... and what it says is kept within these: its window is a short one
 SITE_CODES: Final = range(20001, 30000)  # verdicts of webhooks that a site has added to its server
 
 _VERDICTS: Final = {"temporary": TemporaryError, "rejected": RejectedError, "down": BackendDownError}
@@ -117,7 +118,8 @@ def verdict(
         malformed = TemporaryError("an answer without errCode", code="malformed", detail=detail)
         return refusal(answer, now) or malformed
     if code in _LIMITED:
-        pause = retry_after(answer.headers.get("Retry-After", ""), now) or PAUSE
+        asked = retry_after(answer.headers.get("Retry-After", ""), now) or PAUSE
+        pause = min(PAUSE_MOST, max(PAUSE_LEAST, asked))
         text = f"{code}: too many messages, asked to wait {pause:g} s"
         return RateLimitedError(text, retry_after=pause, code=code, detail=answer.detail)
     meaning = _meaning_v2(code, answer) if old else _meaning_v3(code, answer, purpose, sites)

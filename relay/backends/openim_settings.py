@@ -56,7 +56,8 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="openim"):
       `ios_badge_count`
     * `large_groups`: whether groups are of session type 3; default: in v3
     * `platform_id`: of the administrator's session; default 10 (v2: 7)
-    * `batch_size`: receivers in one call, at most 250; the server serves them one after the other
+    * `batch_size`: receivers in one call, at most 1000; the server serves them one after the other, so that
+      a larger one may need a longer `timeout`
     * `max_bytes`: of a message's text in UTF-8
     * `token_refresh_margin`: how long before its end a token is replaced
     * `site_codes`: what the codes 20001 to 29999 of the site's own webhooks mean: `temporary`, `rejected` or
@@ -108,23 +109,37 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="openim"):
     offline_push: Push = Push()
     large_groups: bool | None = None
     platform_id: Annotated[int, Meta(ge=1)] | None = None
-    batch_size: Annotated[int, Meta(ge=1, le=250)] = 200  # their results must fit into 64 KiB
+    batch_size: Annotated[int, Meta(ge=1, le=1000)] = 200
     max_bytes: Annotated[int, Meta(ge=1000)] = 20_000
     token_refresh_margin: Duration = 3600.0
     site_codes: dict[str, Verdict] = field(default_factory=dict)
     allow_broadcast: bool = False
 
     def problems(self) -> list[tuple[str, str]]:
-        """A URL that isn't one, and what this version of the server can't do."""
+        """URLs and ids that aren't any, what this version of the server can't do, what would do nothing."""
         wrong = url_problem(self.url)
         found = [("url", wrong)] if wrong else []
         parts = urlsplit("" if wrong else self.url)
         if parts.query or parts.fragment:
             found.append(("url", "takes no query or fragment"))
+        senders = [("admin_user_id", self.admin_user_id), ("send_id", self.send_id)]
+        found += [(name, "is a user's id, without spaces") for name, who in senders if who and not is_id(who)]
+        if self.sender_face_url and (wrong := url_problem(self.sender_face_url)):
+            found.append(("sender_face_url", wrong))
+        return found + self._mode_problems()
+
+    def _mode_problems(self) -> list[tuple[str, str]]:
+        found = []
         if self.mode == "markdown" and self.version != "v3.8":
             found.append(("mode", "markdown needs `version: v3.8`"))
         if self.mode == "business" and not self.api.business:
             found.append(("mode", "business needs `version: v3.3` or v3.8"))
+        if self.business_message and self.mode != "business":
+            found.append(("business_message", "needs `mode: business`"))
+        if self.online_only and self.mode == "business":
+            found.append(("online_only", "business notifications have `reliability: online` for that"))
+        if self.allow_broadcast and (self.api.old or self.mode == "business"):
+            found.append(("allow_broadcast", "`@all` needs v3.0 or later, and a mode other than business"))
         strange = [code for code in self.site_codes if not code.isdecimal() or int(code) not in SITE_CODES]
         found += [("site_codes", f"{code!r} is no webhook's code: 20001 to 29999") for code in strange]
         return found
@@ -132,7 +147,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="openim"):
     def refuses(self, to: str) -> str:
         """Why an address can't be one; chiefly, that everybody would be told."""
         place, name = place_of(to)
-        if not name or not name.isprintable() or any(char.isspace() for char in name):
+        if not is_id(name):
             return "an address must be a user's id, or group:ID, without spaces"
         if name.lower() == EVERYBODY and not (self.allow_broadcast and to == EVERYBODY):
             return "`@all` is a broadcast to everybody: it needs allow_broadcast: true"
@@ -146,6 +161,11 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="openim"):
     def api(self) -> Api:
         """How this version of the server is spoken to."""
         return APIS[self.version]
+
+
+def is_id(name: str) -> bool:
+    """Whether it can be a user's or a group's id."""
+    return bool(name) and name.isprintable() and not any(char.isspace() for char in name)
 
 
 def place_of(to: str) -> tuple[str, str]:

@@ -138,10 +138,26 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="rongcloud"):
             found.append(("object_name", f"of RongCloud's own types only {', '.join(BUILT_IN)} are written"))
         if not _printable(self.object_name):
             found.append(("object_name", "is letters, digits and colons, without spaces"))
+        found += self._mode_problems()
+        if self.duplicate_codes and not self.idempotency:
+            found.append(("duplicate_codes", "needs `idempotency: true`"))
+        if not all(code.isdecimal() for code in self.duplicate_codes):
+            found.append(("duplicate_codes", "are numbers"))
+        return found
+
+    def _mode_problems(self) -> list[tuple[str, str]]:
+        """What would do nothing in this mode, or what it needs."""
+        found = []
         if self.mode != "push" and self._filtered:
             found.append(("mode", "`tags`, `tags_or` and `package_name` need `mode: push`"))
         if self.presence_check and self.mode not in {"system", "private"}:
             found.append(("presence_check", "needs `mode: system` or `mode: private`: others are no people"))
+        if self.mode == "push" and self.idempotency:
+            found.append(("idempotency", "`mode: push` can't: push.json takes no `msgRandom`"))
+        if self.mode == "broadcast" and not self.allow_broadcast:
+            found.append(("mode", "`broadcast` reaches everybody: it needs allow_broadcast: true"))
+        if self.allow_broadcast and self.mode not in BROADCASTS:
+            found.append(("allow_broadcast", "needs `mode: push` or `mode: broadcast`"))
         return found
 
     def refuses(self, to: str) -> str:

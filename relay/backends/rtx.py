@@ -27,7 +27,6 @@ from relay.errors import BackendError, NeedsFallbackError, RejectedError, Tempor
 from relay.models import Message
 
 MOST_IN_URL: Final = 20  # accounts in a GET request: their names take room from the text
-MOST_TITLE: Final = 60  # bytes of the pop-up's title
 
 
 class Settings(HttpSettings, frozen=True, kw_only=True, tag="rtx"):
@@ -50,7 +49,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="rtx"):
     * `default_title`: the pop-up's title; default: level and module
     * `online_only`: departments and groups: only members who are online now
     * `allow_broadcast`: lets the address `all` reach everybody
-    * `max_msg_bytes`: of the text in `charset`
+    * `max_msg_bytes`, `max_title_bytes`: of the text and of the pop-up's title in `charset`
     * `max_receivers`: accounts in one call
     * `partial_lists`: whether, of a list with an unknown account, the others get the message all the same;
       false (the default): nobody does, and relay tells each of them alone
@@ -79,6 +78,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="rtx"):
           default_title: 告警
           online_only: false
           max_msg_bytes: 2000
+          max_title_bytes: 64
           max_receivers: 50
           partial_lists: false
           presence_check: true
@@ -99,12 +99,13 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="rtx"):
     online_only: bool = True
     allow_broadcast: bool = False
     max_msg_bytes: Annotated[int, Meta(ge=400)] = 2000
+    max_title_bytes: Annotated[int, Meta(ge=16)] = 64
     max_receivers: Annotated[int, Meta(ge=1)] = 100
     partial_lists: bool = False
     presence_check: bool = False
 
     def problems(self) -> list[tuple[str, str]]:
-        """A URL that isn't one, or a replacement that can't be written either."""
+        """A URL that isn't one, a replacement that can't be written either, markers that say nothing."""
         wrong = url_problem(self.url)
         found = [("url", wrong)] if wrong else []
         parts = urlsplit("" if wrong else self.url)
@@ -112,7 +113,11 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="rtx"):
             found.append(("url", "takes no user, query or fragment: RTX knows relay by its IP address"))
         if not self.coding.knows(self.replacement):
             found.append(("replacement", f"can't be written in {self.charset} itself"))
-        return found
+        return found + [
+            (name, "an empty one would be found in every answer")
+            for name in ("success_markers", "ip_denied_markers", "unknown_markers")
+            if not all(marker.strip() for marker in getattr(self, name))
+        ]
 
     def refuses(self, to: str) -> str:
         """Why an address can't be one; chiefly, that the server would tell everybody."""
@@ -266,7 +271,7 @@ class Rtx(Backend):
         title = self.settings.default_title or f"{composition.tag} {composition.module}".strip()
         title = escaped(self._coding.possible(title))
         most = len(title)
-        while self._coding.size(clip(title, most)) > MOST_TITLE:
+        while self._coding.size(clip(title, most)) > self.settings.max_title_bytes:
             most -= 1
         return clip(title, most)
 

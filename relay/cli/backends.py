@@ -17,6 +17,7 @@ def main(name: str, given: Sequence[str]) -> int:
     options = arguments.parse_args(given)
 
     from relay.backends import registry  # noqa: PLC0415 - heavy, and not for --help
+    from relay.backends.base import Settings  # noqa: PLC0415 - as above
 
     if options.type is None:
         print(table(("type", "many in a call", "presence", "doctor", "what it is"), rows()))
@@ -26,6 +27,7 @@ def main(name: str, given: Sequence[str]) -> int:
         complain(f"unknown backend type {options.type!r}; known: {', '.join(registry.names())}")
         return USAGE
     print(inspect.getdoc(found.settings))
+    print(f"\n{inspect.getdoc(Settings)}")
     return FINE
 
 

@@ -32,7 +32,7 @@ from relay.config.types import (
 )
 from relay.errors import RelayError
 from relay.models import Level
-from relay.values import Secret, parse_rate
+from relay.values import Secret, format_duration, parse_rate
 
 UNREAD: Final = object()
 
@@ -261,11 +261,16 @@ def _place_of(kind: type[Struct], field: str, node: Table) -> Place:
 def _out_of_bounds(read: Any, kind: Bare) -> str:
     for meta in kind.metas:
         if meta.ge is not None and read < meta.ge:
-            return f"must be at least {meta.ge}"
+            return f"must be at least {_as_written(meta.ge, kind)}"
         if meta.gt is not None and read <= meta.gt:
-            return f"must be more than {meta.gt}"
+            return f"must be more than {_as_written(meta.gt, kind)}"
         if meta.le is not None and read > meta.le:
-            return f"must be at most {meta.le}"
+            return f"must be at most {_as_written(meta.le, kind)}"
         if meta.min_length is not None and len(read) < meta.min_length:
             return "must not be empty"
     return ""
+
+
+def _as_written(bound: float, kind: Bare) -> str:
+    """A bound in the unit people write; seconds mean nothing to who wrote `2d`."""
+    return format_duration(bound) if kind.kind == "duration" else str(bound)

@@ -307,6 +307,8 @@ GOOD = {"app_id": APP, "api_key": "k", "api_secret": Secret("s3cr3t")}
         ({"app_id": APP, "uid": "u"}, "app_id"),
         ({"app_id": APP, "token": Secret("t")}, "app_id"),
         ({"app_id": APP, "uid": "u", "token": Secret("t"), "app_certificate": CERTIFICATE}, "token"),
+        ({"app_id": APP, "uid": "u", "token": Secret("t 1")}, "token"),
+        ({"app_id": APP, "uid": "u", "app_certificate": Secret("short")}, "app_certificate"),
         ({"app_id": APP, "uid": "组", "token": Secret("t")}, "uid"),
     ],
 )

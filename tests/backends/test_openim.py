@@ -326,10 +326,11 @@ async def test_a_receiver_that_can_not_be_reached_in_v2(server: OpenImServer, op
 async def test_the_limiter_is_obeyed(server: OpenImServer, openim: Make) -> None:
     backend = openim()
     await backend.send(message(), "wang")
-    server.limited = True
-    error = await failure(backend)
-    assert isinstance(error, RateLimitedError)
-    assert error.retry_after == 1.0
+    for asked, waited in (("1", 1.0), ("0", 1.0), ("7", 7.0), ("9999", 60.0), ("soon", 5.0)):
+        server.limited = asked
+        error = await failure(backend)
+        assert isinstance(error, RateLimitedError)
+        assert error.retry_after == waited
 
 
 async def test_a_server_of_another_make(server: OpenImServer, openim: Make) -> None:
@@ -379,6 +380,15 @@ async def test_a_batch_that_fails_fails_for_all_of_it(server: OpenImServer, open
     server.answer = RefusedError(90002, "database")
     outcomes = await openim().send_many(message(), ["wang", "li"])
     assert [type(outcome) for outcome in outcomes] == [TemporaryError, TemporaryError]
+
+
+async def test_the_largest_batch(server: OpenImServer, openim: Make) -> None:
+    users = [f"{'u' * 60}{n:04}" for n in range(1000)]
+    server.users |= dict.fromkeys(users, True)
+    outcomes = await openim(batch_size=1000).send_many(message(), users)
+    assert all(isinstance(outcome, Receipt) for outcome in outcomes)
+    assert len(server.sent) == 1000
+    assert server.requests == 1
 
 
 async def test_a_batch_of_nobody_known(server: OpenImServer, openim: Make) -> None:
@@ -489,6 +499,13 @@ async def test_the_doctor_sends_nothing(server: OpenImServer, openim: Make) -> N
     [
         ({"url": "10.0.0.9:10002"}, "url"),
         ({"url": "http://h:10002/?x=1"}, "url"),
+        ({"admin_user_id": "im Admin"}, "admin_user_id"),
+        ({"send_id": "ops\nalerts"}, "send_id"),
+        ({"sender_face_url": "alerts.png"}, "sender_face_url"),
+        ({"business_message": True}, "business_message"),
+        ({"mode": "business", "online_only": True}, "online_only"),
+        ({"mode": "business", "allow_broadcast": True}, "allow_broadcast"),
+        ({"version": "v2.2", "allow_broadcast": True}, "allow_broadcast"),
         ({"mode": "markdown", "version": "v3.3"}, "mode"),
         ({"mode": "business", "version": "v3.0"}, "mode"),
         ({"site_codes": {"20000": "down"}}, "site_codes"),

@@ -507,6 +507,11 @@ class TestHosts:
         ({"object_name": "RC:ImgMsg"}, "object_name"),
         ({"object_name": "ops alert"}, "object_name"),
         ({"tags": ("ops",)}, "mode"),
+        ({"mode": "push", "idempotency": True}, "idempotency"),
+        ({"duplicate_codes": ("1099",)}, "duplicate_codes"),
+        ({"idempotency": True, "duplicate_codes": ("E1",)}, "duplicate_codes"),
+        ({"mode": "broadcast"}, "mode"),
+        ({"allow_broadcast": True}, "allow_broadcast"),
         ({"mode": "group", "presence_check": True}, "presence_check"),
     ],
 )

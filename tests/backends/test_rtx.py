@@ -45,7 +45,10 @@ async def test_a_default_title_and_a_long_one(server: RtxServer, rtx: Any) -> No
     await rtx(default_title="[值班] 告警").send(message(), "zhangsan")
     await rtx().send(message(module="模块" * 40), "zhangsan")
     assert server.popups[0].title == "【值班】 告警"
-    assert len(server.popups[1].title.encode("gbk")) <= 60
+    await rtx(max_title_bytes=20).send(message(module="模块" * 40), "zhangsan")
+    sizes = [len(popup.title.encode("gbk")) for popup in server.popups[1:]]
+    assert 60 < sizes[0] <= 64
+    assert 16 < sizes[1] <= 20
     assert server.popups[1].title.endswith("…")
 
 
@@ -276,10 +279,13 @@ class TestPresence:
         ({"url": "http://user:pw@h:8012"}, "url"),
         ({"url": "http://h:8012/?a=b"}, "url"),
         ({"replacement": "�"}, "replacement"),
+        ({"success_markers": ("操作成功", "")}, "success_markers"),
+        ({"ip_denied_markers": (" ",)}, "ip_denied_markers"),
+        ({"unknown_markers": ("",)}, "unknown_markers"),
     ],
 )
-def test_settings_that_can_not_work(changes: dict[str, str], field: str) -> None:
-    settings = Settings(**{"url": "http://h:8012", **changes})  # type: ignore[arg-type]
+def test_settings_that_can_not_work(changes: dict[str, Any], field: str) -> None:
+    settings = Settings(**{"url": "http://h:8012", **changes})
     assert [name for name, _ in settings.problems()] == [field]
     assert Settings(url="http://h:8012").problems() == []
 

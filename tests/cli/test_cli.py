@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from relay import cli
-from relay.cli import common, explain, run
+from relay.cli import backends, common, explain, run
 
 RULES = """\
 store: relay.db
@@ -122,6 +122,14 @@ def test_at(text: str, meant: str) -> None:
 def test_at_says_what_is_allowed() -> None:
     with pytest.raises(ValueError, match="write 2026-03-01T03:00"):
         explain.moment("soon", 0.0)
+
+
+def test_a_backends_page_has_its_own_settings_and_everybodys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert backends.main("relay backends", ["rtx"]) == 0
+    page = capsys.readouterr().out
+    for part in ("SDKProperty.xml", "Minimal:", "Full:", "`max_title_bytes`", "`on_ambiguous`", "`timeout`"):
+        assert part in page
+    assert backends.main("relay backends", ["rtz"]) == 2
 
 
 def test_nothing_printed_can_move_the_cursor() -> None:

@@ -57,7 +57,7 @@ class OpenImServer(HttpEmulator):
         self.tokens: dict[str, str] = {}  # issued: "normal" or "kicked"
         self.answer: RefusedError | None = None  # to every send
         self.token_answer: RefusedError | None = None
-        self.limited = False
+        self.limited = ""  # "1": asks to wait so many seconds
         self.left_out: set[str] = set()  # of batches
         self.most_text = 20_000  # bytes
         self.token_requests = 0
@@ -105,7 +105,7 @@ class OpenImServer(HttpEmulator):
                 body = self._body(await request.read(), request)
                 data = serve(body, request)
             except RefusedError as refused:
-                headers = {"Retry-After": "1"} if refused.status == 429 else {}
+                headers = {"Retry-After": self.limited} if refused.status == 429 else {}
                 return web.json_response(refused.body, status=refused.status, headers=headers)
             return web.json_response({"errCode": 0, "errMsg": "", "errDlt": "", "data": data})
 
