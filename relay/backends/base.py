@@ -42,7 +42,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     * `on_ambiguous`: what becomes of a message whose request went out whole and got no complete answer:
       `retry` (the default: it may arrive twice) or `drop` (it is taken as sent, and may be lost; the
       attempt's note says so). Where the service itself knows a repeat by relay's key, it is repeated in
-      either case. `drop` doesn't cover an attempt that relay's own stop or end cut short: that one is repeated
+      either case. `drop` doesn't cover an attempt that relay's own stop or end cut short
     """
 
     timeout: Duration = 10.0
