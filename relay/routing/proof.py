@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 
 from relay.config.problems import Problem
 from relay.config.schema import Config, Example, Match, Rule, Text
+from relay.config.texts import any_of
 from relay.models import Event, Level
-from relay.routing.matcher import any_of
 from relay.routing.ruleset import Ruleset
 
 Parse = Callable[[str], Event]  # a raw log line as its source's format reads it

@@ -8,8 +8,9 @@ import re2
 from msgspec import Struct
 
 from relay.config.schema import Config, Rule
+from relay.config.texts import Predicate, compiled, pattern_of
 from relay.models import Event, Level
-from relay.routing.matcher import Condition, Matcher, Predicate, compiled, pattern_of
+from relay.routing.matcher import Condition, Matcher
 
 # Combinations of source, module and level remembered. Modules come from outside and may be endless.
 _REMEMBERED: Final = 16_384

@@ -8,57 +8,14 @@ import os
 import structlog
 
 from relay.config.schema import TailSource
-from relay.models import Event, Position
+from relay.models import Position
 from relay.sources.content import Content, Packed, open_content
 from relay.sources.identity import HEAD, FileId, shown
-from relay.sources.lines import Lines, RawEvent, Script, readable
-from relay.sources.multiline import Joiner
 from relay.sources.parse import Parser
 from relay.sources.position import Mark
+from relay.sources.reader import Reader
 
 log = structlog.get_logger()
-
-
-class Reader:
-    """Bytes to events, for one content: lines, joined, parsed."""
-
-    def __init__(self, settings: TailSource, parser: Parser, first: bytes, offset: int) -> None:
-        script = Script.of(settings.encoding, first)
-        self._lines = Lines(script, settings.max_line, offset)
-        self._joiner = Joiner(readable(settings))
-        self._parser = parser
-
-    @property
-    def read(self) -> int:
-        """Offset of the next byte to feed."""
-        return self._lines.read
-
-    @property
-    def safe(self) -> int:
-        """Offset that may be saved: before it, everything was handed over."""
-        pending = self._joiner.pending_offset
-        return self._lines.start if pending is None else pending
-
-    @property
-    def due(self) -> float | None:
-        """When `flush` must be called, in monotonic time; None: not at all."""
-        return self._joiner.due()
-
-    def feed(self, data: bytes, path: str, now: float, monotonic: float) -> list[Event]:
-        """The events that these next bytes complete."""
-        feed, event = self._joiner.feed, self._parser.event
-        return [event(raw, path, now) for line in self._lines.feed(data) for raw in feed(line, monotonic)]
-
-    def flush(self, path: str, now: float) -> list[Event]:
-        """The pending event: nothing more came."""
-        raw = self._joiner.flush()
-        return [] if raw is None else [self._parser.event(raw, path, now)]
-
-    def finish(self, path: str, now: float, monotonic: float) -> list[Event]:
-        """What is left at the end of the content, an unfinished line too."""
-        line = self._lines.finish()
-        raws: list[RawEvent] = [] if line is None else self._joiner.feed(line, monotonic)
-        return [self._parser.event(raw, path, now) for raw in raws] + self.flush(path, now)
 
 
 class Generation:

@@ -86,9 +86,23 @@ class Lines:
         self._skipped = 0  # bytes of the unfinished line that aren't kept
 
     @property
+    def wide(self) -> bool:
+        """Whether newlines are more than one byte."""
+        return self._unit > 1
+
+    @property
+    def most(self) -> int:
+        """Bytes that are kept of a line."""
+        return self._most
+
+    @property
     def unfinished(self) -> bool:
         """Whether a line has begun that has no newline yet."""
         return self.read > self.start
+
+    def seek(self, offset: int) -> None:
+        """The next byte to feed stands there, and begins a line; no line may be unfinished."""
+        self.start = self.read = offset
 
     def feed(self, data: bytes) -> list[RawLine]:
         """The lines that these next bytes complete."""
@@ -137,7 +151,8 @@ class Lines:
 
     def _keep(self, data: bytes) -> None:
         """More of the unfinished line."""
-        if len(self._kept) == self._most:
+        hollow = self._unit == 1 and self._kept.startswith(b"\0")  # see below
+        if len(self._kept) == self._most and not hollow:
             self._skipped += len(data)
             return
         self._kept += data

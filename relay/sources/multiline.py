@@ -71,13 +71,29 @@ class Joiner:
             if self._lines:
                 self._keep(line)
             return []
-        head = clean(line.data[:HEAD].decode(self._settings.encoding, "replace"))
+        head = self._head(line.data)
         if self._lines and self._continues(head):
             self._follow(line, head, now)
             return []
         whole = self.flush()
         self._begin(line, head, now)
         return [] if whole is None else [whole]
+
+    def forget(self) -> None:
+        """Drop the pending event: its lines will be fed again."""
+        self._reset()
+
+    @property
+    def headed(self) -> bool:
+        """Whether an event is pending that began with a header: what came before its first line didn't matter."""
+        return bool(self._lines) and self._headed
+
+    def begins(self, line: bytes, before: bytes) -> bool:
+        """Whether a line begins an event with a header, whatever came earlier than the line `before` it."""
+        head = self._head(line)
+        if not head or not self._starts(head):
+            return False
+        return _JUL_SECOND.match(head) is None or _JUL_FIRST.match(self._head(before)) is None
 
     def flush(self) -> RawEvent | None:
         """The pending event, whole or not."""
@@ -86,6 +102,9 @@ class Joiner:
         event = RawEvent(self._lines, self._offset, self._end, self._cut)
         self._reset()
         return event
+
+    def _head(self, data: bytes) -> str:
+        return clean(data[:HEAD].decode(self._settings.encoding, "replace"))
 
     def _begin(self, line: RawLine, head: str, now: float) -> None:
         self._offset = line.offset

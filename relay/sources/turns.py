@@ -19,15 +19,18 @@ from relay.sources.handover import Handover
 from relay.sources.identity import shown
 from relay.sources.kinship import is_at
 from relay.sources.lines import Script
-from relay.sources.parse import Parser
+from relay.sources.parse import Parser, module_of
 from relay.sources.position import Mark
 from relay.sources.register import Register
+from relay.sources.scan.sieve import Sieve, Sieves
 from relay.sources.succession import Succession
 from relay.sources.trouble import Trouble, Troubles
 
 log = structlog.get_logger()
 
-TURN: Final = 16 * 1024  # bytes read at once: some hundred lines, about 2 ms of work
+LEAST: Final = 16 * 1024  # bytes read at once: some hundred lines, if every one of them is looked at
+MOST: Final = 1024 * 1024  # bytes read at once where nearly none of them matter
+TURN: Final = 0.002  # seconds that a turn should take
 OPEN: Final = 256  # files open at once, about
 GRACE: Final = 3.0  # seconds without a byte after which a rotated file's writer is taken to have left it
 IDLE: Final = 10.0  # seconds without a byte after which a file is closed
@@ -55,6 +58,10 @@ class Turns:
     ) -> None:
         self._settings = settings
         self._parser = parser
+        self.sieves: Sieves | None = (
+            None  # assigned at the start and by a reload; None: every event is wanted
+        )
+        self._size = LEAST  # bytes to read at once: they adapt to what a turn takes
         self._clock = clock
         self._ready = ready
         self._register = register
@@ -167,10 +174,12 @@ class Turns:
             return
         generation.verify(self._clock.now())
         await content.advance(generation.read)
-        data = content.read(generation.read, TURN)
+        size, began = self._size, self._clock.monotonic()
+        data = content.read(generation.read, size)
         if data:
             self._feed(generation, data)
-        if len(data) == TURN:
+            self._adapt(size, len(data), self._clock.monotonic() - began)
+        if len(data) == size:
             self._ready[generation] = None
         else:
             self._at_end(generation, content)
@@ -180,9 +189,21 @@ class Turns:
         now, monotonic = self._clock.now(), self._clock.monotonic()
         generation.quiet_since, generation.exhausted = monotonic, False
         reader = generation.reading(self._settings, self._parser)
-        events = reader.feed(data, shown(generation.path), now, monotonic)
+        path = shown(generation.path)
+        events = reader.feed(data, path, now, monotonic, self._sieve(path))
         self._handover.progress(generation, events, len(data))
         self._schedule(generation)
+
+    def _adapt(self, size: int, read: int, took: float) -> None:
+        """The next turn's size, by what this one took."""
+        if took > TURN:
+            self._size = max(LEAST, size // 2)
+        elif read == size and took < TURN / 3:
+            self._size = min(MOST, size * 2)
+
+    def _sieve(self, path: str) -> Sieve | None:
+        """What tells which events of that file are wanted; None: all of them."""
+        return self.sieves.of_module(self._settings.module or module_of(path)) if self.sieves else None
 
     def _at_end(self, generation: Generation, content: Content) -> None:
         """There is nothing more to read now."""
@@ -199,7 +220,8 @@ class Turns:
     def _flush(self, generation: Generation) -> None:
         """The pending event has waited long enough for another line."""
         reader = generation.reader
-        events = reader.flush(shown(generation.path), self._clock.now()) if reader else []
+        path = shown(generation.path)
+        events = reader.flush(path, self._clock.now(), self._sieve(path)) if reader else []
         self._handover.progress(generation, events, 0)
         self._schedule(generation)
 
@@ -228,7 +250,7 @@ class Turns:
         """It has no more bytes: hand over what was unfinished, and let the next one go."""
         monotonic, path = self._clock.monotonic(), shown(generation.path)
         reader = generation.reader
-        events = reader.finish(path, self._clock.now(), monotonic) if reader else []
+        events = reader.finish(path, self._clock.now(), monotonic, self._sieve(path)) if reader else []
         generation.settle()
         self._due.pop(generation, None)
         positions = self._last_positions(generation)

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import re2
 
+from relay.config.texts import any_of
 from relay.models import Level
-from relay.routing.matcher import Matcher, any_of
+from relay.routing.matcher import Matcher
 from tests.routing.build import event, match, text
 
 

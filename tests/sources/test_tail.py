@@ -683,7 +683,8 @@ async def test_few_files_are_held_open(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 async def test_files_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "TURN", 64)
+    monkeypatch.setattr(turns, "LEAST", 64)
+    monkeypatch.setattr(turns, "MOST", 64)
     relay = Following(tmp_path / "*.log")
     await relay.look()
     append(tmp_path / "big.log", text(numbered(0, 1000)))

@@ -1,0 +1,246 @@
+"""What a line of a source must hold for some rule to take its event: patterns over bytes, wider than the rules.
+
+Per rule the most telling thing is asked for: its message patterns, or its module (with a level word on the same
+line), or that the line isn't surely below its level. Where nothing can be asked for, every line is looked at, and
+`Needs.every` says for whose sake.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Struct, field
+
+from relay.config.schema import Rule, TailSource, Text
+from relay.config.texts import any_of
+from relay.models import Level
+from relay.sources.scan import headers
+from relay.sources.scan.complement import TooComplexError, complement
+from relay.sources.scan.syntax import UnreadableError, literal, read
+from relay.sources.scan.widen import Alphabet, Wide, widen
+from relay.text import clean
+
+_TELLING: Final = 3  # fixed characters from which a message pattern is the best thing to ask for
+_NAMED: Final = {"python", "java", "plain", "syslog", "json", "logfmt", "regex"}  # lines may carry a module
+_LEVELLED: Final = {"python", "java", "plain"}  # a line that carries a module carries a level word or letter
+_MEMBERS: Final = {"json", "logfmt"}  # a text's newlines and controls are escaped, its parts may be far apart
+_LABELLED: Final = {"syslog", "nginx", "json", "logfmt", "regex"}  # lines may carry labels
+_KLOG: Final = r"\d{4} \d\d:[^\n]*"
+_EDGE: Final = r"\b"
+
+
+class Needs(Struct, frozen=True):
+    """What to look for in the lines of one source (and, for a file's own module, in one file)."""
+
+    patterns: dict[str, str] = field(
+        default_factory=dict
+    )  # in multi-line mode, over bytes; and whose they are
+    low: str = (
+        ""  # lines that begin with this one needn't be looked at, all others must be; empty: no such rule
+    )
+    every: tuple[tuple[str, str], ...] = ()  # rules for which every line must be looked at, and why
+
+
+class _Need(Struct, frozen=True):
+    """What one rule asks for: patterns, or a level, or (`why` is given) every line."""
+
+    patterns: tuple[str, ...] = ()
+    level: Level | None = None
+    why: str = ""
+
+
+class Asking:
+    """Derives what to look for from the rules of one source."""
+
+    def __init__(self, source: str, settings: TailSource, begins: str) -> None:
+        """`begins`: how a line begins that may begin an event, where lines without a header never do; or ""."""
+        self._source = source
+        self._settings = settings
+        self._begins = begins
+        escapes = settings.format in _MEMBERS
+        self._alphabet = Alphabet.of(settings.encoding, escapes=escapes)
+        self._broken = escapes or settings.format == "regex"
+        self._default = Level.ERROR if settings.level is None else settings.level
+
+    def of_lines(self, rules: Iterable[Rule]) -> Needs:
+        """What lines must hold by which rules may take them whatever file they stand in."""
+        found = []
+        for rule in self._mine(rules):
+            if not rule.match.module:
+                found.append((rule, self._without_module(rule)))
+            elif need := self._with_module(rule):
+                found.append((rule, need))
+        return self._together(found)
+
+    def of_file(self, rules: Iterable[Rule]) -> Needs:
+        """What else is to be looked for in a file whose own module these rules name."""
+        return self._together([(rule, self._without_module(rule)) for rule in self._mine(rules)])
+
+    # --- one rule ---
+
+    def _mine(self, rules: Iterable[Rule]) -> Iterable[Rule]:
+        """The rules that could take an event of this source."""
+        for rule in rules:
+            if rule.match.source and not any_of(rule.match.source)(self._source):
+                continue
+            if self._settings.format not in _LABELLED and not self._labels_hold(rule):
+                continue
+            yield rule
+
+    def _labels_hold(self, rule: Rule) -> bool:
+        given = self._settings.labels
+        return all(name in given and any_of(texts)(given[name]) for name, texts in rule.match.labels.items())
+
+    def _without_module(self, rule: Rule) -> _Need:
+        """What it asks for beside its module."""
+        messages = self._messages(rule)
+        weight = min((wide.weight for wide in messages), default=0)
+        if weight >= _TELLING:
+            return _Need(tuple(wide.text for wide in messages))
+        level = self._by_level(rule.match.level)
+        if not level.why or not weight:
+            return level
+        return _Need(tuple(wide.text for wide in messages))
+
+    def _with_module(self, rule: Rule) -> _Need | None:
+        """What it asks for where the line carries the module; None if lines carry none."""
+        if self._settings.format not in _NAMED:
+            return None
+        modules = [self._module(text) for text in rule.match.module]
+        messages = self._messages(rule)
+        weight = min((wide.weight for wide in modules), default=0)
+        if self._settings.format == "plain":  # only klog's lines carry one
+            letters = headers.high_letters(rule.match.level or Level.DEBUG)
+            return _Need(tuple(f"^[{letters}]{_KLOG}{wide.text}" for wide in modules))
+        said = min((wide.weight for wide in messages), default=0)
+        if said >= _TELLING and said >= weight:
+            return _Need(tuple(wide.text for wide in messages))
+        if weight >= _TELLING - 1:
+            return _Need(tuple(self._beside_level(wide.text, rule.match.level) for wide in modules))
+        return self._without_module(rule)
+
+    def _messages(self, rule: Rule) -> list[Wide]:
+        return [self._message(text) for text in rule.match.message]
+
+    def _message(self, text: Text) -> Wide:
+        if self._alphabet is None:
+            return Wide("", 0)
+        try:
+            tree = (
+                read(text.text, ignore_case=text.ignore_case)
+                if text.kind == "regex"
+                else literal(text.text, ignore_case=text.ignore_case)
+            )
+        except (UnreadableError, IndexError, ValueError):
+            return Wide("", 0)
+        return widen(tree, self._alphabet, broken=self._broken)
+
+    def _module(self, text: Text) -> Wide:
+        """A condition on a module where it stands in a line."""
+        if self._alphabet is None:
+            return Wide("", 0)
+        if text.kind == "regex":
+            return self._message(text)
+        name = text.text.removesuffix(".*")
+        piece = max(re.split(r"[*?\s]+", name), key=len)
+        wide = widen(literal(piece), self._alphabet, broken=self._broken)
+        if not wide.text or not piece.isascii():
+            return wide
+        before = (
+            name.startswith(piece)
+            and piece[:1].isalnum()
+            and not (self._alphabet.double or self._alphabet.escapes)
+        )
+        after = name.endswith(piece) and piece[-1:].isalnum() and not self._alphabet.double
+        return Wide(f"{_EDGE * before}{wide.text}{_EDGE * after}", wide.weight)
+
+    def _beside_level(self, module: str, level: Level | None) -> str:
+        """The module with a word or letter of such a level on its line, where lines that carry it have one."""
+        if level is None or level <= Level.DEBUG or self._settings.format not in _LEVELLED:
+            return module
+        words, letters = headers.high_words(level), headers.high_letters(level)
+        ways = [
+            rf"{words}\b[^\n]*{module}",
+            rf"{module}[^\n]*{words}\b",
+            rf"^\[?[{letters}] ?\d[^\n]*{module}",
+        ]
+        if self._settings.format == "java":  # java.util.logging writes its level on a second line
+            ways.append(rf"{module}[^\n]*\n{words}:")
+        return f"(?:{'|'.join(ways)})"
+
+    def _by_level(self, level: Level | None) -> _Need:
+        if level is None or level <= Level.DEBUG:
+            return _Need(why="it asks for no text that a line must hold")
+        if self._default >= level:
+            if headers.low_headers(self._settings.format, level):
+                return _Need(level=level)
+            return _Need(
+                why=f"lines without a level are taken as {self._default.word}s here (the source's `level`)"
+            )
+        words, letters = headers.high_words(level), headers.high_letters(level)
+        ways = {
+            "syslog": f"^<(?:{'|'.join(headers.high_priorities(level))})>",
+            "json": rf"(?:{words}|:\s*\"?(?:{'|'.join(headers.high_numbers(level))})\"?\s*[,}}])",
+            "logfmt": rf"(?:{words}|=\"?(?:{'|'.join(headers.high_numbers(level))})\"?(?:\s|$))",
+        }
+        if self._settings.format == "regex":
+            return _Need(why="lines are read by a pattern of one's own, which may find a level anywhere")
+        return _Need((ways.get(self._settings.format, rf"(?:{words}|^\[?[{letters}] ?\d)"),))
+
+    # --- all rules ---
+
+    def _together(self, found: list[tuple[Rule, _Need]]) -> Needs:
+        every = [(rule.name, need.why) for rule, need in found if need.why]
+        if self._alphabet is None and found:
+            name = self._settings.encoding
+            every = [(rule.name, f"the encoding {name} can't be scanned as bytes") for rule, _ in found]
+        if every:
+            return Needs(every=tuple(every))
+        patterns = {text: rule.name for rule, need in found for text in need.patterns}
+        levels = {need.level: rule.name for rule, need in reversed(found) if need.level is not None}
+        low = ""
+        if levels:
+            least = min(levels)
+            low = headers.low_headers(self._settings.format, least)
+            with contextlib.suppress(TooComplexError):
+                patterns.update(dict.fromkeys(complement(low, self._begins), levels[least]))
+                low = ""
+        if patterns:
+            patterns.update(dict.fromkeys(self._strange(), ""))
+        return Needs(patterns, low)
+
+    def _strange(self) -> list[str]:
+        """Lines whose text isn't what their bytes are: they are always looked at.
+
+        Terminal sequences and invisible characters are taken out of texts (see `text.clean`); the Kelvin sign and
+        the long s are letters to a pattern that ignores case; in JSON any letter may be written as an escape.
+        """
+        alphabet = self._alphabet
+        assert alphabet is not None
+        found = [r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", r"\r[^\n]"]
+        if alphabet.codec == "utf-8":
+            found.append(
+                r"\xc2[\x80-\x9f\xad]|\xc5\xbf|\xd8\x9c|\xe1\xa0\x8e|\xe2\x80[\x8b-\x8f\xa8-\xaf]|\xe2\x81[\xa0-\xaf]"
+                r"|\xe2\x84\xaa|\xed[\xa0-\xbf]|\xef\xbb\xbf|\xef\xbf[\xb9-\xbb]|\xf3\xa0[\x80-\x81]"
+            )
+        elif alphabet.double:
+            found.append(r"[\x81-\xfe][\x30-\x39]")  # four bytes of GB18030: any character
+        else:
+            decoded = ((byte, bytes((byte,)).decode(alphabet.codec, "replace")) for byte in range(128, 256))
+            odd = "".join(rf"\x{byte:02x}" for byte, char in decoded if _is_odd(char))
+            found += [f"[{odd}]"] if odd else []
+        if self._settings.format == "json":
+            found.append(
+                r"\\u(?:00[0-7]|00[89aA]|017[fF]|212[aA]|20(?:0[b-fB-F]|2[89a-fA-F]|6)|061[cC]|180[eE]"
+                r"|[fF][eE][fF][fF]|[fF]{3}[9abdABD]|[dD][89a-fA-F])"
+            )
+        elif self._settings.format == "logfmt":
+            found.append(r'\\[^"\\\\ntr]')
+        return found
+
+
+def _is_odd(char: str) -> bool:
+    return clean(char) != char or char in "\u017f\u212a"
