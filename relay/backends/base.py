@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from msgspec import Struct
 
+from relay.backends.rehearsal import Rehearsal
 from relay.backends.template import Template
 from relay.clock import Clock
 from relay.errors import BackendError, TemporaryError
@@ -93,6 +94,7 @@ class Door(Struct, frozen=True, kw_only=True):
     session: aiohttp.ClientSession  # shared by all backends: `http.open_session()`
     clock: Clock
     name: str  # the backend's name in rules.yaml
+    rehearsal: Rehearsal | None = None  # takes what would be sent; nothing goes out then
 
 
 class Backend(abc.ABC):
