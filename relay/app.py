@@ -79,6 +79,7 @@ class App:
         self._pipeline = Pipeline(
             self._intake, store, clock, rules, self._dispatcher, RecentIds(), stuck=self._tell_directly
         )
+        self._dispatcher.templates.apply(rules.config)
         self._feeds = Feeds(
             self._intake,
             store,
@@ -225,6 +226,7 @@ class App:
         backends = await self._built(rules.config)
         old, self._rules = self._rules, rules
         self._pipeline.rules = rules
+        self._dispatcher.templates.apply(rules.config)
         self._pipeline.book.reschedule()
         await self._swap_backends(backends)
         if old.config.sources != rules.config.sources:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -27,6 +27,7 @@ class Expired(Struct, frozen=True):
 
 
 Outcome = Receipt | BackendError | Interrupted | Expired
+Worded = Callable[[Message, Backend], Message]  # the message in the words of the operators' template, if any
 
 
 def together(ready: deque[Delivery], most: int) -> list[Delivery]:
@@ -48,15 +49,17 @@ def _same(one: Delivery, other: Delivery) -> bool:
     return (one.alert, one.reason, one.created_at) == (other.alert, other.reason, other.created_at)
 
 
-async def attempt(backend: Backend, store: Store, group: Sequence[Delivery], now: float) -> list[Outcome]:
+async def attempt(
+    backend: Backend, store: Store, group: Sequence[Delivery], now: float, worded: Worded
+) -> list[Outcome]:
     """What came of each delivery of the group, in order. Never raises but for cancellation."""
     due = [delivery for delivery in group if now < delivery.expires_at]
-    came = map(backend.concluded, await _send(backend, store, due, now) if due else [])
+    came = map(backend.concluded, await _send(backend, store, due, now, worded) if due else [])
     return [next(came) if now < delivery.expires_at else Expired() for delivery in group]
 
 
 async def _send(
-    backend: Backend, store: Store, due: Sequence[Delivery], now: float
+    backend: Backend, store: Store, due: Sequence[Delivery], now: float, worded: Worded
 ) -> Sequence[Receipt | BackendError]:
     """One call to the service; an error that is raised holds for all."""
     limit = backend.settings.timeout
@@ -66,6 +69,7 @@ async def _send(
         digested = len(due) > 1 and all(each.address == first.address for each in due)
         if digested:
             message = joint(due, message)
+        message = worded(message, backend)
         async with asyncio.timeout(limit + 1.0):  # the backend's own deadline comes first: it knows more
             if digested:
                 await backend.send(message, first.address.to)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -20,18 +20,11 @@ from relay.lane import Lane
 from relay.models import Address, Delivery, Json
 from relay.outbox import retry
 from relay.outbox.store import Settlement, Store
+from relay.templates import Report, Templates
 
 log = structlog.get_logger()
 
 RECOVER_EVERY: Final = 60.0  # seconds between looks for leases that ran out
-
-
-class Report(Protocol):
-    """Tells the operators of relay's own trouble, or that it is over."""
-
-    def __call__(self, kind: str, subject: str, text: str, *, avoid: str = "", cleared: bool = False) -> None:
-        """`subject` names what is in trouble; `avoid` a backend that can't carry the news."""
-        ...
 
 
 class Dispatcher:
@@ -41,6 +34,7 @@ class Dispatcher:
         self.store = store
         self.clock = clock
         self.report = report
+        self.templates = Templates(report)
         self.lanes: dict[str, Lane] = {}
         self._group: asyncio.TaskGroup | None = None  # the scope of the lanes, while `run` lasts
         self._seats: dict[int, Lane] = {}  # taken for deliveries that are being committed

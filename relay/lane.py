@@ -34,6 +34,7 @@ from relay.models import Delivery, DeliveryState, Json, Reason
 from relay.outbox import retry
 from relay.outbox.quota import Quota
 from relay.outbox.store import Settlement, Store
+from relay.templates import Templates
 from relay.values import format_duration, parse_rate
 
 log = structlog.get_logger()
@@ -55,6 +56,7 @@ class Surroundings(Protocol):
 
     store: Store
     clock: Clock
+    templates: Templates
 
     @property
     def down(self) -> Sequence[str]:
@@ -334,7 +336,9 @@ class Lane:
         began = self._around.clock.monotonic()
         outcomes: Sequence[Outcome]
         try:
-            outcomes = await attempt(self.backend, self._around.store, group, started)
+            outcomes = await attempt(
+                self.backend, self._around.store, group, started, self._around.templates.worded
+            )
         except asyncio.CancelledError:
             outcomes = [retry.Interrupted()] * len(group)
         seconds = self._around.clock.monotonic() - began

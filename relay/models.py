@@ -135,6 +135,13 @@ class Address(Struct, frozen=True, gc=False, array_like=True):
     to: str
 
 
+class Wording(Struct, frozen=True, gc=False, kw_only=True):
+    """What the operators' template made of a message; untrusted text like all of it."""
+
+    title: str = ""  # in place of module and title; "": these
+    body: str | None = None  # in place of text and facts; None: these
+
+
 class Message(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What is to be told, before any backend's dialect. All text in it is untrusted unless noted."""
 
@@ -161,6 +168,7 @@ class Message(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     links: tuple[tuple[str, str], ...] = ()  # (label, URL), trusted: from rules.yaml or made by relay
     handle: str = ""  # of the earlier message about this alert at this address: to update or reply to
     digest: tuple[str, ...] = ()  # one line for each further alert folded into this message
+    wording: Wording | None = None  # made for each attempt from the rules as they are then; never stored
 
 
 class DeliveryState(enum.StrEnum):

@@ -22,6 +22,7 @@ from relay.backends.compose import compose
 from relay.backends.fit import fit, utf8_bytes
 from relay.backends.mask import Mask
 from relay.backends.push import titled
+from relay.backends.rehearsal import Request
 from relay.errors import BackendDownError, BackendError, RejectedError, TemporaryError
 from relay.models import AlertState, Json, Level, Message
 from relay.text import clean
@@ -109,6 +110,8 @@ class Apprise(Backend):
 
     async def _ask(self, asked: Json, to: str) -> None:
         url = self.settings.url.reveal().replace(PLACE, quote(to, safe=""))
+        if self.door.rehearsal:
+            self.door.rehearsal.take(Request(method="apprise", url=url, body=msgspec.json.encode(asked)))
         seconds = math.ceil(self.settings.timeout)
         try:
             async with asyncio.timeout(self.settings.timeout):

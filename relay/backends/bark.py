@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 from msgspec import field
@@ -12,14 +14,17 @@ from yarl import URL
 from relay.backends.answer import Answer
 from relay.backends.base import Check, Door, Limits, Receipt
 from relay.backends.compose import compose
-from relay.backends.fit import fit, utf8_bytes
-from relay.backends.http import HttpBackend, HttpSettings, operator_url, url_problem
+from relay.backends.fit import fit
+from relay.backends.http import HttpBackend, HttpSettings, json_bytes, operator_url, url_problem
+from relay.backends.meaning import PayloadError, plainer
 from relay.backends.push import titled, urgency, urgency_problems
 from relay.errors import BackendError, RejectedError, TemporaryError
 from relay.models import Json, Level, Message
 from relay.values import Secret
 
-MOST_BYTES: Final = 3000  # of title and text: Apple takes 4096 for everything together
+MOST_BYTES: Final = 3000  # of title and text in JSON: Apple takes 4096 for everything together
+MOST_PLAIN: Final = 1000  # the same where that was too much: a link may be long
+TOO_LARGE: Final = "PayloadTooLarge"
 LEVELS: Final = ("critical", "active", "timeSensitive", "passive")
 _LEVEL: Final = {
     Level.DEBUG: "passive",
@@ -38,6 +43,9 @@ _GONE: Final = (
     "Unregistered",
     "DeviceTokenNotForTopic",
 )
+
+
+_KEY: Final = re.compile(r"[A-Za-z0-9]+")
 
 
 class Settings(HttpSettings, frozen=True, kw_only=True, tag="bark"):
@@ -78,8 +86,10 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="bark"):
         if not self.devices:
             found.append(("devices", "name at least one device"))
         for name, key in self.devices.items():
-            if not key.reveal().isalnum():
+            if not _KEY.fullmatch(key.reveal()):
                 found.append(("devices", f"the key of {name!r} must be letters and digits, not an address"))
+        if self.icon and (wrong_icon := url_problem(self.icon)):
+            found.append(("icon", wrong_icon))
         found += urgency_problems("level", self.level)
         if wrong := set(self.level.values()) - set(LEVELS):
             found.append(("level", f"{min(wrong)!r} is none of {', '.join(LEVELS)}"))
@@ -104,18 +114,15 @@ class Bark(HttpBackend):
     async def send(self, message: Message, to: str) -> Receipt:
         """Push to one phone."""
         (key,) = self._keys([to])
-        answer = await self.post_json(self._url, {"device_key": key, **self._payload(message)})
-        self._accept(answer, answer.json() or {})
-        return Receipt()
+        return await plainer((MOST_BYTES, MOST_PLAIN), partial(self._push, message, key))
 
     async def send_many(self, message: Message, tos: Sequence[str]) -> list[Receipt | BackendError]:
         """Push to several phones in one call; the answer has a code for each."""
         keys = self._keys(tos)
-        answer = await self.post_json(self._url, {"device_keys": keys, **self._payload(message)})
-        self._accept(answer, answer.json() or {})
-        data = (answer.json() or {}).get("data")
-        results = {one.get("device_key"): one for one in data if isinstance(one, dict)} if data else {}
-        return [self._outcome(answer, results.get(key)) for key in keys]
+        outcomes = await self._push_many(message, keys, MOST_BYTES)
+        if too_large := [key for key, outcome in outcomes.items() if isinstance(outcome, PayloadError)]:
+            outcomes |= await self._push_many(message, too_large, MOST_PLAIN)
+        return [outcomes[key] for key in keys]
 
     async def check(self) -> list[Check]:
         """Whether the server is up; a device's key can't be tried without a message."""
@@ -133,9 +140,23 @@ class Bark(HttpBackend):
                 raise RejectedError(refused, code="address")
         return [self.settings.devices[to].reveal() for to in tos]
 
-    def _payload(self, message: Message) -> Json:
+    async def _push(self, message: Message, key: str, most: int) -> Receipt:
+        answer = await self.post_json(self._url, {"device_key": key, **self._payload(message, most)})
+        self._accept(answer, answer.json() or {})
+        return Receipt()
+
+    async def _push_many(
+        self, message: Message, keys: Sequence[str], most: int
+    ) -> dict[str, Receipt | BackendError]:
+        answer = await self.post_json(self._url, {"device_keys": keys, **self._payload(message, most)})
+        self._accept(answer, answer.json() or {})
+        data = (answer.json() or {}).get("data")
+        results = {one.get("device_key"): one for one in data if isinstance(one, dict)} if data else {}
+        return {key: self._outcome(answer, results.get(key)) for key in keys}
+
+    def _payload(self, message: Message, most: int) -> Json:
         composition = compose(message, self.door.clock.now())
-        told = fit(composition, titled, lambda form: utf8_bytes(form.title + form.text) <= MOST_BYTES)
+        told = fit(composition, titled, lambda form: pushed_bytes(form.title + form.text) <= most)
         given = {
             "id": _id(message),
             "group": self.settings.group,
@@ -165,10 +186,17 @@ class Bark(HttpBackend):
             return
         if any(gone in words for gone in _GONE):
             raise RejectedError(f"{code}: no such device", code=code, detail=words)
+        if TOO_LARGE in words:
+            raise PayloadError(f"{code}: the message is too large for Apple", code=code, detail=words)
         self.accept(answer)
         if code == "400":
             raise RejectedError("400: refused", code=code, detail=words)
         raise TemporaryError(f"{code or 'no code'}: not accepted", code=code, detail=answer.detail, limit=3)
+
+
+def pushed_bytes(text: str) -> int:
+    """What a text takes of Apple's 4096 bytes: the server's JSON writes `<`, `>` and `&` with six each."""
+    return len(json_bytes(text)) - 2 + 5 * sum(map(text.count, "<>&"))
 
 
 def _id(message: Message) -> str:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from msgspec import Struct
 
+from relay.backends.rehearsal import Rehearsal
+from relay.backends.template import Template
 from relay.clock import Clock
 from relay.errors import BackendError, TemporaryError
 from relay.models import Message
@@ -43,6 +45,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
       `retry` (the default: it may arrive twice) or `drop` (it is taken as sent, and may be lost; the
       attempt's note says so). Where the service itself knows a repeat by relay's key, it is repeated in
       either case. `drop` doesn't cover an attempt that relay's own stop or end cut short
+    * `template`: `title` and `body` of messages here, in Jinja2; a rule's own template comes first
     """
 
     timeout: Duration = 10.0
@@ -51,6 +54,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     rate: tuple[str, ...] = ()  # each window slides
     concurrency: int = 0  # 0: the service's default
     on_ambiguous: Literal["retry", "drop"] = "retry"
+    template: Template = Template()
 
     def problems(self) -> list[tuple[str, str]]:
         """What no single field shows: (field, what is wrong with it), for the checker of rules.yaml."""
@@ -90,6 +94,7 @@ class Door(Struct, frozen=True, kw_only=True):
     session: aiohttp.ClientSession  # shared by all backends: `http.open_session()`
     clock: Clock
     name: str  # the backend's name in rules.yaml
+    rehearsal: Rehearsal | None = None  # takes what would be sent; nothing goes out then
 
 
 class Backend(abc.ABC):

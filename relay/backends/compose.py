@@ -17,7 +17,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from relay.models import AlertState, Message, Reason
+from relay.models import AlertState, Message, Reason, Wording
 from relay.text import clean, one_line
 from relay.values import format_duration
 
@@ -27,6 +27,7 @@ MOST_TITLE: Final = 300
 MOST_FACT: Final = 300
 MOST_HOSTS: Final = 5
 
+_BUILT_IN: Final = Wording()
 _NOTES: Final = {Reason.REMINDER: "still happening", Reason.CLOSED: "quiet now"}
 
 
@@ -51,20 +52,33 @@ class Composition(Struct, frozen=True, kw_only=True):
     facts: tuple[tuple[str, str], ...] = ()  # (name, value), the most telling first
     links: tuple[Link, ...] = ()
     footer: str = ""
+    worded: bool = False  # the title is a template's, with the module in it if that is wanted
+
+    @property
+    def subject(self) -> str:
+        """What it is about: `pay.refund: timeout after <num> ms`."""
+        return f"{self.module}: {self.title}" if self.module and not self.worded else self.title
 
 
 def compose(message: Message, now: float) -> Composition:
-    """The parts of a message; `now` decides which times need their day."""
+    """The parts of a message; `now` decides which times need their day.
+
+    A template's wording stands for module and title, and for text and facts. Tag, links and footer stay:
+    no template can show what is over as going on, or hide that others are folded into the message.
+    """
     resolved = message.state is AlertState.RESOLVED
-    title = one_line(message.title, MOST_TITLE)
-    body = clean(message.text).strip("\n")
+    wording = message.wording or _BUILT_IN
+    own_title = one_line(wording.title, MOST_TITLE)
+    title = own_title or one_line(message.title, MOST_TITLE)
+    body = clean(message.text if wording.body is None else wording.body).strip("\n")
+    facts = _facts(message, now) if wording.body is None else ()
     return Composition(
         tag="RESOLVED" if resolved else message.level.name,
         note="" if resolved else _NOTES.get(message.reason, ""),
         module=one_line(message.module, MOST_MODULE),
         title=title,
         body="" if body == title else body,
-        facts=tuple((name, one_line(value, MOST_FACT)) for name, value in _facts(message, now) if value),
+        facts=tuple((name, one_line(value, MOST_FACT)) for name, value in facts if value),
         links=tuple(Link(one_line(label), url) for label, url in message.links),
         footer="\n".join(
             part
@@ -75,6 +89,7 @@ def compose(message: Message, now: float) -> Composition:
             )
             if part
         ),
+        worded=bool(own_title),
     )
 
 

@@ -13,6 +13,7 @@ from relay.backends.base import Backend, Door, Limits, Receipt
 from relay.backends.base import Settings as Base
 from relay.backends.compose import compose
 from relay.backends.dialect import headline, text_of
+from relay.backends.rehearsal import Request
 from relay.errors import BackendDownError, TemporaryError
 from relay.models import AlertState, Level, Message
 from relay.text import one_line
@@ -53,6 +54,10 @@ class Console(Backend):
 
     async def send(self, message: Message, to: str) -> Receipt:
         """Write it; raises `TemporaryError` if nobody reads, or not within the deadline."""
+        if self.door.rehearsal:
+            self.door.rehearsal.take(
+                Request(method="console", url="standard output", body=self._shown(message, to).encode())
+            )
         if self._fd < 0:
             raise BackendDownError("relay was started without a standard output", code="EBADF")
         data = self._shown(message, to).encode(_encoding(), "backslashreplace")
@@ -75,7 +80,7 @@ class Console(Backend):
         first = headline(composition)
         rest = f"{text_of(composition)[len(first) :].strip()}\nto: {one_line(to)}"
         colour = _GREEN if message.state is AlertState.RESOLVED else _COLOURS.get(message.level, "")
-        if colour and _coloured(self._fd):
+        if colour and not self.door.rehearsal and _coloured(self._fd):
             first = f"{colour}{first}{_RESET}"
         return f"{first}\n{indent(rest, '  ', _any_line)}\n\n"
 

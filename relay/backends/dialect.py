@@ -58,8 +58,7 @@ def headline(composition: Composition, escaped: Callable[[str], str] = plain) ->
     """`[ERROR, still happening] pay.refund: timeout after <num> ms`."""
     told = composition
     tag = f"{told.tag}, {told.note}" if told.note else told.tag
-    subject = f"{told.module}: {told.title}" if told.module else told.title
-    return escaped(f"[{tag}] {subject}")
+    return escaped(f"[{tag}] {told.subject}")
 
 
 def text_of(

@@ -35,6 +35,7 @@ ADDRESS: Final = re.compile(
 )
 AT_ONCE: Final = {"userid_list": 100, "dept_id_list": 20}
 PER_PERSON: Final = ((500, 86400.0),)  # messages of one app; DingTalk drops the others and says ok
+TO_ALL: Final = ((3, 86400.0),)  # the same of broadcasts
 MOST_UPDATED: Final = 5  # people whose copy of a message can be updated
 
 _TASK: Final = re.compile(r"\d{1,18}", re.ASCII)
@@ -122,6 +123,7 @@ class DingtalkNotice(HttpBackend):
         self._root = settings.server.rstrip("/")
         self._tokens = Tokens(door, self._fetch_token)
         self._people = Receivers(door.clock, PER_PERSON)
+        self._broadcasts = Receivers(door.clock, TO_ALL)
 
     async def send(self, message: Message, to: str) -> Receipt:
         """One message to one address."""
@@ -150,6 +152,8 @@ class DingtalkNotice(HttpBackend):
         receiver = Receiver.of(to, ADDRESS)
         if receiver.kind == "userid_list" and not self._people.take(receiver.name):
             return NeedsFallbackError("DingTalk would drop it: over 500 messages a day", code="rate")
+        if receiver.kind == "everybody" and not self._broadcasts.take(to):
+            return NeedsFallbackError("DingTalk would drop it: over 3 broadcasts a day", code="rate")
         return None
 
     async def _outcomes(self, message: Message, batch: Batch) -> dict[str, Receipt | BackendError]:

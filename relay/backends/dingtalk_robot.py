@@ -20,13 +20,21 @@ from yarl import URL
 from relay.backends.base import Check, Door, Limits, Receipt
 from relay.backends.chat import Target, address_problem, only_mentions
 from relay.backends.compose import Composition, compose
-from relay.backends.dialect import text_of
+from relay.backends.dialect import plain, text_of
 from relay.backends.dingtalk_codes import require_posted, stale
 from relay.backends.dingtalk_markdown import laid_out, preview
 from relay.backends.fit import fit, utf8_bytes
 from relay.backends.http import HttpBackend, HttpSettings, operator_url, url_problem
+from relay.backends.loose_markdown import disarmed
 from relay.backends.meaning import PayloadError, examined, plainer
-from relay.backends.robots import Robot, key_problems, robots, secret_problems, with_keyword
+from relay.backends.robots import (
+    Robot,
+    key_problems,
+    keyword_problems,
+    robots,
+    secret_problems,
+    with_keyword,
+)
 from relay.backends.webhook_forms import idempotency_key
 from relay.errors import RejectedError
 from relay.models import Json, Message
@@ -94,6 +102,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="dingtalk_robot"):
         found = [("server", text) for text in (url_problem(self.server),) if text]
         found += key_problems("access_token", self.access_token, self.url)
         found += secret_problems(self.secret, len(self.access_token or self.url))
+        found += keyword_problems(self.keyword, plain if self.format == "text" else disarmed)
         if not all(secret.reveal().startswith("SEC") for secret in self.secret):
             found.append(("secret", "begins with SEC"))
         return found

@@ -85,11 +85,13 @@ def _card(told: Composition, mentions: Sequence[str], template: str) -> Json:
     """Version 1 of cards; `update_multi` lets it be edited for everybody later."""
     facts = "\n".join(_facts(told))
     pinged = " ".join(f"<at id={name}></at>" for name in mentions)
+    footer, _, digest = told.footer.partition("\n")
     elements = [
         *([{"tag": "markdown", "content": pinged}] if pinged else []),
         *(_paragraph(text) for text in (told.body, facts) if text),
         *([{"tag": "action", "actions": [_button(link) for link in told.links]}] if told.links else []),
-        *([{"tag": "note", "elements": [_plain(told.footer)]}] if told.footer else []),
+        *([{"tag": "note", "elements": [_plain(footer)]}] if footer else []),
+        *([_paragraph(digest)] if digest else []),  # other alerts: not in the note's small grey letters
     ]
     return {
         "config": {"wide_screen_mode": True, "update_multi": True},

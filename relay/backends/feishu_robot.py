@@ -17,10 +17,17 @@ from relay.backends.base import Check, Door, Limits, Receipt
 from relay.backends.chat import address_problem, only_mentions
 from relay.backends.compose import compose
 from relay.backends.feishu_codes import required
-from relay.backends.feishu_content import MENTION, MENTIONS, MOST_PLAIN, Content, Format, contents
+from relay.backends.feishu_content import MENTION, MENTIONS, MOST_PLAIN, Content, Format, contents, inert
 from relay.backends.http import HttpBackend, HttpSettings, json_bytes, operator_url, url_problem
 from relay.backends.meaning import PayloadError, examined, plainer
-from relay.backends.robots import Robot, key_problems, robots, secret_problems, with_keyword
+from relay.backends.robots import (
+    Robot,
+    key_problems,
+    keyword_problems,
+    robots,
+    secret_problems,
+    with_keyword,
+)
 from relay.errors import RejectedError
 from relay.models import Json, Message
 from relay.values import Secret, Size
@@ -44,7 +51,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="feishu_robot"):
     * `server`: where the webhook stands; for Lark https://open.larksuite.com
     * `keyword`: a word that the robot wants in each message
     * `format`: `card`, with the message's links as buttons; `post` (rich text); `text`
-    * `max_bytes`: of a request
+    * `max_bytes`: of a request, at most 20 KiB
 
     Minimal:
 
@@ -69,13 +76,14 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="feishu_robot"):
     server: str = "https://open.feishu.cn"
     keyword: str = ""
     format: Format = "card"
-    max_bytes: Annotated[Size, Meta(ge=2000)] = 20_000
+    max_bytes: Annotated[Size, Meta(ge=2000, le=20_480)] = 20_000
 
     def problems(self) -> list[tuple[str, str]]:
         """Not exactly one of token and url, or secrets that can't be right."""
         found = [("server", text) for text in (url_problem(self.server),) if text]
         found += key_problems("token", self.token, self.url)
-        return [*found, *secret_problems(self.secret, len(self.token or self.url))]
+        found += secret_problems(self.secret, len(self.token or self.url))
+        return [*found, *keyword_problems(self.keyword, inert)]
 
     def refuses(self, to: str) -> str:
         """Why an address can't be one."""

@@ -10,11 +10,16 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from relay.backends.compose import Composition
 
 Form = TypeVar("Form")
+
+WORTH_SHARING: Final = 80  # characters of body; where there is room for fewer, the facts come first
+SHORT_BODY: Final = 200  # characters that no fact is worth
+SHORT_FACT: Final = 40  # characters that a fact keeps before any of them is dropped
+LONGEST_MARK: Final = 30  # characters of `… 1,234,567 characters cut …`
 
 _JOINER: Final = "\u200d"
 _MOST_STEPS: Final = 32  # back from a cut, at most: no real character is longer
@@ -23,51 +28,89 @@ _MOST_STEPS: Final = 32  # back from a cut, at most: no real character is longer
 def fit(
     composition: Composition, render: Callable[[Composition], Form], fits: Callable[[Form], bool]
 ) -> Form:
-    """The rendered composition, cut as little as makes it fit: the body first, then facts, then the title.
+    """The rendered composition, cut as little as makes it fit.
 
-    Tag, module, links and footer stay; where even they don't fit, the smallest form is returned.
+    A short body stays; a long one has half of the room that body and facts share, and all that the facts
+    leave. Facts are shortened before any is dropped, the last ones first. The title is cut when nothing else
+    is left to cut. Tag, module, links and footer stay; where even they don't fit, the smallest form is
+    returned.
     """
     form = render(composition)
     if fits(form):
         return form
-    for cuts in (_bodies, _facts, _titles):
-        most, cut = cuts(composition)
-        smallest = render(cut(0))
-        if fits(smallest):
-            return _largest(most, smallest, lambda n, cut=cut: render(cut(n)), fits)  # type: ignore[misc]
-        composition = cut(0)
-    return smallest
+
+    def largest(cuts: Cuts) -> int | None:
+        return _largest(cuts, lambda told: fits(render(told)))
+
+    bare = structs.replace(composition, facts=())
+    room = largest(_bodies(bare))
+    if room is None:
+        titles = _titles(_bodies(bare).cut(0))
+        return render(titles.cut(largest(titles) or 0))
+    facts = _facts(_bodies(composition).cut(_share(room, _bodies(bare).most, len(composition.body))))
+    told = structs.replace(composition, facts=facts.cut(largest(facts) or 0).facts)
+    grown = largest(_bodies(told))
+    return render(_bodies(bare).cut(room) if grown is None else _bodies(told).cut(grown))
 
 
-def _largest(most: int, smallest: Form, render: Callable[[int], Form], fits: Callable[[Form], bool]) -> Form:
-    """The largest form of 0 to `most` that fits, where the smallest is known to."""
-    best, low, high = smallest, 0, most
-    while low < high:
-        middle = (low + high + 1) // 2
-        form = render(middle)
-        if fits(form):
-            best, low = form, middle
+def _share(room: int, most: int, length: int) -> int:
+    """How far the body may be cut so that facts stay, where `room` of `most` fits without any facts."""
+    if room == most and length <= SHORT_BODY:
+        return room
+    return room // 2 if room >= WORTH_SHARING else 0
+
+
+class Cuts(Struct, frozen=True):
+    """Ways to cut a composition: `cut(0)` leaves the least, `cut(most)` all of it."""
+
+    most: int
+    cut: Callable[[int], Composition]
+
+
+def _largest(cuts: Cuts, fits: Callable[[Composition], bool]) -> int | None:
+    """The largest that fits; None if not even the smallest does."""
+    if not fits(cuts.cut(0)):
+        return None
+    best, high = 0, cuts.most
+    while best < high:
+        middle = (best + high + 1) // 2
+        if fits(cuts.cut(middle)):
+            best = middle
         else:
             high = middle - 1
     return best
 
 
-Cut = Callable[[int], Composition]
-
-
-def _bodies(composition: Composition) -> tuple[int, Cut]:
+def _bodies(composition: Composition) -> Cuts:
+    """Whole, or shorter by more than it costs to say how much was cut."""
     body = composition.body
-    return len(body), lambda n: structs.replace(composition, body=shorten(body, n))
+    most = max(0, len(body) - LONGEST_MARK) + 1 if body else 0
+
+    def cut(n: int) -> Composition:
+        if n >= most:
+            return composition
+        short = shorten(body, n) if len(body) > LONGEST_MARK else "…"
+        return structs.replace(composition, body=short)
+
+    return Cuts(most, cut)
 
 
-def _facts(composition: Composition) -> tuple[int, Cut]:
+def _facts(composition: Composition) -> Cuts:
+    """The first few of them, each short; then all of them, longer and longer."""
     facts = composition.facts
-    return len(facts), lambda n: structs.replace(composition, facts=facts[:n])
+    longest = max((len(value) for _, value in facts), default=0)
+
+    def cut(n: int) -> Composition:
+        most = SHORT_FACT + max(0, n - len(facts))
+        kept = tuple((name, clip(value, most)) for name, value in facts[:n])
+        return structs.replace(composition, facts=kept)
+
+    return Cuts(len(facts) + max(0, longest - SHORT_FACT), cut)
 
 
-def _titles(composition: Composition) -> tuple[int, Cut]:
+def _titles(composition: Composition) -> Cuts:
     title = composition.title
-    return len(title), lambda n: structs.replace(composition, title=clip(title, n))
+    return Cuts(len(title), lambda n: structs.replace(composition, title=clip(title, n)))
 
 
 def shorten(text: str, keep: int) -> str:

@@ -18,6 +18,7 @@ from relay.backends.answer import Answer, refusal
 from relay.backends.base import Backend, Door, Settings
 from relay.backends.guard import LinkLocalError, guarded_socket, link_local_allowed
 from relay.backends.mask import Mask
+from relay.backends.rehearsal import Request
 from relay.errors import BackendDownError, BackendError, TemporaryError
 
 MOST_BODY: Final = 64 * 1024  # bytes read of an answer, and unpacked of a compressed one
@@ -51,6 +52,10 @@ class HttpBackend(Backend):
 
         `most` bytes are read of the answer, more than usual where a call for many has one for each of them.
         """
+        if self.door.rehearsal:
+            self.door.rehearsal.take(
+                Request(method=method, url=str(url), headers=dict(headers or {}), body=body or b"")
+            )
         written = {"request": False}
         link_local_allowed.set(self._allow_link_local)
         try:

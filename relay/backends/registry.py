@@ -24,6 +24,7 @@ TYPES: Final[dict[str, str]] = {
     "apprise": "Apprise",
     "bark": "Bark",
     "console": "Console",
+    "dingtalk_app": "DingtalkApp",
     "dingtalk_notice": "DingtalkNotice",
     "dingtalk_robot": "DingtalkRobot",
     "discord": "Discord",

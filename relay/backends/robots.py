@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from typing import Final
 
@@ -12,6 +12,8 @@ from msgspec import Struct, structs
 from relay.backends.compose import Composition
 from relay.backends.http import url_problem
 from relay.values import Secret
+
+MOST_KEYWORD: Final = 40  # characters
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -41,6 +43,10 @@ def key_problems(name: str, keys: Sequence[Secret], urls: Sequence[Secret]) -> I
         yield name, f"needs either {name}, or the whole url"
     if not all(_KEY.fullmatch(key.reveal()) for key in keys):
         yield name, "is of letters, digits, - and _ only; a whole URL belongs under url"
+    if len({key.reveal() for key in keys}) < len(keys):
+        yield name, "names a robot twice: its limit would be exceeded"
+    if len({url.reveal() for url in urls}) < len(urls):
+        yield "url", "names a robot twice: its limit would be exceeded"
     yield from (("url", text) for url in urls if (text := url_problem(url.reveal())))
 
 
@@ -50,6 +56,14 @@ def secret_problems(secrets: Sequence[Secret], count: int) -> Iterator[tuple[str
         yield "secret", f"there are {count} robots and {len(secrets)} secrets: give one for each, in order"
     if any(not _KEY.fullmatch(secret.reveal()) for secret in secrets):
         yield "secret", "is of letters, digits, - and _ only"
+
+
+def keyword_problems(keyword: str, escaped: Callable[[str], str]) -> Iterator[tuple[str, str]]:
+    """A keyword must arrive as it is: `escaped` is what the format makes of text."""
+    if keyword != keyword.strip() or not (keyword or "x").isprintable() or len(keyword) > MOST_KEYWORD:
+        yield "keyword", f"is a word of up to {MOST_KEYWORD} characters, without spaces around it"
+    elif escaped(f"{keyword} ERROR") != f"{keyword} ERROR":
+        yield "keyword", "holds characters that are markup here, and would not arrive as it is"
 
 
 def with_keyword(composition: Composition, keyword: str) -> Composition:

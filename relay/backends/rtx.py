@@ -155,8 +155,13 @@ class Rtx(Backend):
 
     def __init__(self, settings: Settings, door: Door) -> None:
         super().__init__(settings, door)
-        self._root = WebRoot(settings.url, guarded=not settings.allow_link_local)
         self._coding = settings.coding
+        self._root = WebRoot(
+            settings.url,
+            guarded=not settings.allow_link_local,
+            rehearsal=door.rehearsal,
+            charset=self._coding.charset,
+        )
         self._markers = rtx_answer.Markers(
             settings.success_markers, settings.ip_denied_markers, settings.unknown_markers
         )

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from relay.backends.guard import LinkLocalError
 from relay.backends.lenient import Connection, Host, RawAnswer, request
+from relay.backends.rehearsal import Rehearsal, Request
 from relay.backends.rtx_text import Coding, accounts
 from relay.errors import BackendDownError, BackendError, TemporaryError
 
@@ -57,8 +58,13 @@ def place_of(to: str) -> tuple[str, str]:
 class WebRoot:
     """Where the scripts are."""
 
-    def __init__(self, url: str, *, guarded: bool) -> None:
+    def __init__(
+        self, url: str, *, guarded: bool, rehearsal: Rehearsal | None = None, charset: str = "gbk"
+    ) -> None:
         parts = urlsplit(url)
+        self._rehearsal = rehearsal
+        self._charset = charset  # of forms, for whoever reads the rehearsal
+        self._origin = f"{parts.scheme}://{parts.netloc}"
         tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._host = Host(parts.hostname or "", parts.port or (443 if tls else 80), tls)
         self._path = parts.path.rstrip("/")
@@ -70,10 +76,13 @@ class WebRoot:
 
     async def ask(self, method: str, path: str, form: str, seconds: float) -> RawAnswer:
         """Call a script; raises `TemporaryError` or `BackendDownError` where no whole answer came."""
+        target, body = self.target(path), form.encode("ascii")
         if method == "GET":
-            data = request(method, self.target(path, form), self._host)
-        else:
-            data = request(method, self.target(path), self._host, form.encode("ascii"))
+            target, body = self.target(path, form), b""
+        if self._rehearsal:
+            url = f"{self._origin}{target}"
+            self._rehearsal.take(Request(method=method, url=url, body=body, charset=self._charset))
+        data = request(method, target, self._host, body) if body else request(method, target, self._host)
         connection = Connection(self._host, guarded=self._guarded)
         try:
             async with asyncio.timeout(seconds):

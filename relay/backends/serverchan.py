@@ -6,15 +6,15 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Final
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from relay.backends.answer import Answer, clamped, refusal
 from relay.backends.base import Door, Limits, Receipt
-from relay.backends.compose import compose
+from relay.backends.compose import Composition, compose
+from relay.backends.dialect import headline
 from relay.backends.fenced import fenced
 from relay.backends.fit import clip, fit, utf8_bytes
 from relay.backends.http import HttpBackend, HttpSettings, operator_url, url_problem
-from relay.backends.push import titled
 from relay.errors import BackendDownError, BackendError, RateLimitedError, TemporaryError
 from relay.models import Message
 from relay.values import Secret, Size
@@ -105,11 +105,10 @@ class ServerChan(HttpBackend):
         """Post it; the service has no way to update or thread."""
         del to
         composition = compose(message, self.door.clock.now())
-        title = titled(composition).title
         payload = {
-            "title": clip(title, MOST_TITLE),
+            "title": _title(composition),
             "desp": fit(composition, fenced, lambda text: utf8_bytes(text) <= self.settings.max_bytes),
-            "short": clip(title, MOST_SHORT),
+            "short": clip(headline(composition), MOST_SHORT),
             **self._options(),
         }
         answer = await self.post_json(self._url, payload)
@@ -136,6 +135,12 @@ class ServerChan(HttpBackend):
         if not code and (failure := refusal(answer, self.door.clock.now())):
             return failure
         return TemporaryError(f"{code or 'no code'}: not accepted", code=code, detail=detail, limit=3)
+
+
+def _title(told: Composition) -> str:
+    """What a locked phone shows: in so few characters, what happened says more than that it still does."""
+    title = headline(told)
+    return title if len(title) <= MOST_TITLE else clip(headline(structs.replace(told, note="")), MOST_TITLE)
 
 
 def _until_midnight(now: float) -> float:

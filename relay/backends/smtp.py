@@ -15,6 +15,7 @@ from msgspec import Meta, field
 from relay.backends import base
 from relay.backends.base import Backend, Check, Door, Limits, Receipt
 from relay.backends.mask import Mask
+from relay.backends.rehearsal import Request
 from relay.backends.smtp_mail import Letterhead, Mail, mail
 from relay.errors import BackendDownError, BackendError, RejectedError, TemporaryError
 from relay.models import Message
@@ -154,6 +155,8 @@ class Smtp(Backend):
     async def _exchange(
         self, letter: Mail, tos: Sequence[str], deadline: float
     ) -> dict[str, Receipt | BackendError]:
+        if self.door.rehearsal:
+            self.door.rehearsal.take(Request(method="SMTP", url=self.settings.url, body=letter.content))
         async with self._session() as session:
             try:
                 async with asyncio.timeout_at(deadline):

@@ -86,10 +86,9 @@ def _addressed(address: str, name: str = "") -> Address:
 
 def _subject(message: Message, told: Composition, head: Letterhead) -> str:
     """The same for all mails about an alert, as some programs part threads by it."""
-    subject = f"{told.module}: {told.title}" if told.module else told.title
     tag = f"[{told.tag}] " if head.subject_tag else ""
     others = f" (and {len(message.digest)} more)" if message.digest else ""
-    return f"{tag}{subject}{others}"
+    return f"{tag}{told.subject}{others}"
 
 
 def _thread(parts: EmailMessage, message: Message, head: Letterhead) -> None:

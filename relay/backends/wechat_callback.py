@@ -15,17 +15,14 @@ from xml.etree import ElementTree as ET
 from msgspec import Struct
 
 from relay.backends.base import Receipt
-from relay.errors import BackendError, RejectedError, RelayError, TemporaryError
+from relay.backends.callbacks import CallbackRefusedError
+from relay.errors import BackendError, RejectedError, TemporaryError
 
 FRESH: Final = 300.0  # seconds: the signature doesn't cover the body, and a seen one could be used again
 MOST_BODY: Final = 64 * 1024  # bytes
 
 _EVENT: Final = "TEMPLATESENDJOBFINISH"
 _DECLARATION: Final = re.compile(r"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
-
-
-class CallbackRefusedError(RelayError):
-    """It doesn't come from WeChat, or can't be read."""
 
 
 class Feedback(Struct, frozen=True):

@@ -24,13 +24,7 @@ Format = Literal["text", "markdown", "card"]
 
 MOST_TEXT: Final = 2048  # bytes of text or Markdown; the server would cut the rest off
 MOST_PLAIN: Final = 1000  # bytes of the text that is sent when the usual form was refused
-_MOST_TITLE, _MOST_DESCRIPTION, _MOST_TEXT, _MOST_NAME, _MOST_VALUE = (
-    36,
-    44,
-    160,
-    10,
-    30,
-)  # characters of a card's parts
+_MOST_TITLE, _MOST_TEXT, _MOST_NAME, _MOST_VALUE = 36, 160, 10, 30  # characters of a card's parts
 _MOST_FACTS, _MOST_BUTTONS = 6, 6
 
 
@@ -80,15 +74,15 @@ def _card(told: Composition, message: Message) -> Json:
 
 
 def _parts(told: Composition) -> Json:
-    """A card's texts are shown as they are."""
+    """A card's texts are shown as they are; only the quote has room for the footer."""
     facts = [
         {"keyname": clip(name, _MOST_NAME), "value": clip(value, _MOST_VALUE)} for name, value in told.facts
     ]
     return {
         "main_title": {
             "title": clip(headline(structs.replace(told, title="", module="")) + told.module, _MOST_TITLE),
-            "desc": clip(told.footer, _MOST_DESCRIPTION),
         },
+        **({"quote_area": {"type": 0, "quote_text": told.footer}} if told.footer else {}),
         "sub_title_text": clip(unmentioned(f"{told.title}\n{told.body}".rstrip()), _MOST_TEXT),
         "horizontal_content_list": facts[:_MOST_FACTS],
     }

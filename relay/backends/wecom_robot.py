@@ -32,6 +32,7 @@ MOST_TEXT: Final = 2048  # bytes
 MOST_MARKDOWN: Final = 4096  # bytes
 MOST_PLAIN: Final = 1000  # bytes of the text that is sent when the usual form was refused
 
+_BREAK: Final = "  \n"
 _MENTION: Final = re.compile(r"all|mobile:\+?\d{5,20}|[A-Za-z0-9][\w.@-]{0,63}", re.ASCII)
 _MENTIONS: Final = "write @all, @USERID or @mobile:NUMBER"
 
@@ -154,8 +155,10 @@ def _markdown(form: Format, told: Composition, colour: str, target: Target) -> J
 
 
 def _version_2(told: Composition) -> str:
-    """With code, and without colours."""
-    return lines(bold_headline(told), fenced(told.body) if told.body else "", told, disarmed(told.footer))
+    """With code, and without colours; a line ends where two spaces stand before its end."""
+    head, body = bold_headline(told), fenced(told.body) if told.body else ""
+    rest = lines("", "", told, disarmed(told.footer)).replace("\n", _BREAK)
+    return "\n".join(part for part in ((head if body else f"{head}  "), body, rest) if part)
 
 
 def _is_user(name: str) -> bool:

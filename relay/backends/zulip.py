@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 from yarl import URL
 
 from relay.backends.answer import PAUSE, Answer, retry_after
@@ -195,8 +195,8 @@ def _place(to: str) -> Place:
 
 def _topic(message: Message) -> str:
     """An alert's topic; where its name must be cut, part of the fingerprint keeps it apart from others."""
-    told = compose(message, 0.0)
-    name = (f"{told.module}: {told.title}" if told.module else told.title) or "relay"
+    told = compose(structs.replace(message, wording=None), 0.0)  # a template's words may change every time
+    name = told.subject or "relay"
     if len(name) <= MOST_TOPIC:
         return name
     mark = f" {message.fingerprint[:6]}"

@@ -30,7 +30,7 @@ from relay.cli.common import (
 
 if TYPE_CHECKING:
     from relay.models import Alert, Event
-
+    from relay.pipeline import Rules
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -43,6 +43,25 @@ def main(name: str, given: Sequence[str]) -> int:
         "Live alerts are taken into account if the daemon runs.",
         'relay explain "2026-03-01 10:00:00,123 ERROR pay.refund: timeout after 3000 ms"',
     )
+    add_event(arguments)
+    add_rules(arguments)
+    add_json(arguments)
+    options = arguments.parse_args(given)
+    path = rules_path(options.config)
+
+    from relay.routing.explain import explain  # noqa: PLC0415 - heavy, and not for --help
+
+    found = asked(options, path)
+    if isinstance(found, int):
+        return found
+    rules, event, now = found
+    explanation = explain(rules.ruleset, rules.config, event, _live(path, options.at), now).json()
+    print(json.dumps(explanation, ensure_ascii=False, indent=2) if options.json else _text(explanation))
+    return FINE
+
+
+def add_event(arguments: argparse.ArgumentParser) -> None:
+    """The arguments that say which event."""
     arguments.add_argument(
         "line", nargs="?", help="a log line as it stands in the file; `-` reads standard input"
     )
@@ -54,30 +73,24 @@ def main(name: str, given: Sequence[str]) -> int:
     arguments.add_argument(
         "--at", metavar="TIME", help="as if it were then: 2026-03-01T03:00, 03:00, or 'Sat 03:00'"
     )
-    add_rules(arguments)
-    add_json(arguments)
-    options = arguments.parse_args(given)
-    path = rules_path(options.config)
 
+
+def asked(options: argparse.Namespace, path: str) -> tuple[Rules, Event, float] | int:
+    """The rules, the event that is meant and when it is; else the exit status, and why is printed."""
     from relay.reload import parser as line_parser  # noqa: PLC0415 - heavy, and not for --help
     from relay.reload import prepare  # noqa: PLC0415
-    from relay.routing.explain import explain  # noqa: PLC0415
 
     prepared = prepare(path, lenient_secrets=True)
     if prepared.rules is None:
         for problem in prepared.problems:
             print(problem, file=sys.stderr)
         return PROBLEM
-    rules = prepared.rules
     try:
         now = moment(options.at, time.time())
-        event = _event(options, line_parser(rules.config), now)
+        return prepared.rules, _event(options, line_parser(prepared.rules.config), now), now
     except ValueError as error:
         complain(error)
         return USAGE
-    explanation = explain(rules.ruleset, rules.config, event, _live(path, options.at), now).json()
-    print(json.dumps(explanation, ensure_ascii=False, indent=2) if options.json else _text(explanation))
-    return FINE
 
 
 def moment(text: str | None, now: float) -> float:

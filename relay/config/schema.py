@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct, field
 
 from relay.backends.base import Settings
+from relay.backends.template import Template
 from relay.models import Level
 from relay.values import Duration, FilePath, Size
 
@@ -95,6 +96,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     fingerprint: Literal["template", "message", "event"] | Labels = "template"
     repeat: tuple[Time, ...] = (3600.0, 14400.0, 86400.0)  # the last one repeats; `[]`: no reminders
     resolve_after: Time | None = None  # None: closes in silence when long quiet
+    template: Template = Template()  # how messages read, before that of the backend
     examples: tuple[Example, ...] = ()
     place: Place = Place("", 0, 0)
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from relay.backends import dingtalk_notice, dingtalk_robot, feishu_app, feishu_robot, wecom_app, wecom_robot
+from relay.backends import (
+    dingtalk_app,
+    dingtalk_notice,
+    dingtalk_robot,
+    feishu_app,
+    feishu_robot,
+    wecom_app,
+    wecom_robot,
+)
 from relay.backends.base import Backend, Door
 from relay.backends.http import json_bytes
 from relay.backends.receivers import Receivers
@@ -12,6 +20,7 @@ from relay.backends.registry import build
 from relay.values import Secret
 from tests.backends.messages import NOW
 from tests.backends.rig import CANARY, Rig
+from tests.emulators.dingtalk_app import DingtalkOpenApi
 from tests.emulators.dingtalk_notice import DingtalkServer
 from tests.emulators.dingtalk_robot import DingtalkRobots
 from tests.emulators.feishu_app import FeishuServer
@@ -89,6 +98,24 @@ def dingtalk_robot_rig(form: Any, limit: int = 0) -> Rig:
         refused=("", " ", "ops @张三", "ops @<x>", "a\nb", "@mobile:x", "@", "@a " * 51),
         size=len,
         limit=limit,
+        build=patient,
+    )
+
+
+def dingtalk_app_rig(template: str) -> Rig:
+    return Rig(
+        emulator=lambda: DingtalkOpenApi("ding1", f"s-{CANARY}", template=template),
+        settings=lambda company: dingtalk_app.Settings(
+            appkey="ding1", appsecret=Secret(f"s-{CANARY}"), server=company.url, card_template=template
+        ),
+        to="cid6KeBB+/oX==",
+        read=lambda company: [post.text for post in company.posts],
+        markup=lambda company: [
+            *(name for post in company.posts for name in post.pinged),
+            *(text for post in company.posts for text in foreign(post.marks)),
+        ],
+        unknown="cid6KeBBnone==",
+        refused=("", " ", "@all", "a b", "张三", "cid6KeBB== all", "0123 @all", "cid/../x?", "a,b"),
         build=patient,
     )
 
@@ -177,6 +204,8 @@ def patient(settings: Any, door: Door, service: Any) -> Backend:
 
 
 RIGS: dict[str, Rig] = {
+    "dingtalk_app-markdown": dingtalk_app_rig(""),
+    "dingtalk_app-card": dingtalk_app_rig("6f2f-a2.schema"),
     "dingtalk_notice-text": dingtalk_notice_rig("text", 2048),
     "dingtalk_notice-markdown": dingtalk_notice_rig("markdown"),
     "dingtalk_robot-text": dingtalk_robot_rig("text", 2000),

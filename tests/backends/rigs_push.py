@@ -53,7 +53,7 @@ RIGS: dict[str, Rig] = {
         read=lambda server: [f"{push['title']}\n{push['body']}" for _, push in server.pushes],
         unknown="gone",
         refused=("", "li"),
-        size=lambda text: utf8_bytes(text) - 1,
+        size=lambda text: bark.pushed_bytes(text.replace("\n", "", 1)),
         limit=bark.MOST_BYTES,
     ),
     "gotify": Rig(

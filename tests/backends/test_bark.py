@@ -97,6 +97,25 @@ async def test_a_batch_answer_without_parts_is_no_success(server: BarkServer, ba
     assert [type(outcome) for outcome in outcomes] == [TemporaryError, TemporaryError]
 
 
+@pytest.mark.parametrize("text", ["<a>&" * 2000, '"\\\n' * 3000, "告警" * 3000, "\t" * 5000])
+async def test_a_text_is_counted_as_apple_gets_it(server: BarkServer, bark: Any, text: str) -> None:
+    told = reminder(text=text, links=(("runbook", "https://h/" + "x" * 200),), late=840.0)
+    await bark().send(told, "wang")
+    assert await bark().send_many(told, ["wang", "li"]) == [Receipt(), Receipt()]
+    assert server.requests == 2
+    assert all(push["body"].endswith("14 min late") for _, push in server.pushes)
+
+
+async def test_what_is_too_large_for_apple_goes_once_shorter(server: BarkServer, bark: Any) -> None:
+    told = reminder(text="x" * 9000, links=(("runbook", "https://h/" + "x" * 1500),), late=840.0)
+    await bark().send(told, "wang")
+    outcomes = await bark().send_many(told, ["wang", "gone", "li"])
+    assert [type(outcome) for outcome in outcomes] == [Receipt, RejectedError, Receipt]
+    assert server.requests == 4
+    with pytest.raises(RejectedError):
+        await bark(icon="https://h/" + "x" * 5000).send(message(), "wang")
+
+
 async def test_the_doctor_pings(server: BarkServer, bark: Any) -> None:
     (up,) = await bark().check()
     (elsewhere,) = await bark(server=f"{server.url}/x").check()
@@ -109,6 +128,8 @@ async def test_the_doctor_pings(server: BarkServer, bark: Any) -> None:
         ({"server": "api.day.app"}, "server"),
         ({"devices": {}}, "devices"),
         ({"devices": {"wang": Secret("https://api.day.app/k3y/")}}, "devices"),
+        ({"devices": {"wang": Secret("k3yé")}}, "devices"),
+        ({"icon": "relay.png"}, "icon"),
         ({"level": {"error": "loud"}}, "level"),
         ({"level": {"bad": "active"}}, "level"),
     ],

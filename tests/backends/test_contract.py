@@ -15,11 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relay.backends.base import Assumed, Receipt
+from relay.backends.base import Assumed, Door, Receipt
 from relay.backends.http import open_session
 from relay.backends.mask import secrets_in
+from relay.backends.rehearsal import NotSentError, Rehearsal
+from relay.cli.payload import masked
+from relay.cli.payload import text as shown_to_people
 from relay.errors import BackendDownError, BackendError, RateLimitedError, RejectedError, TemporaryError
-from relay.models import AlertState, Reason
+from relay.models import AlertState, Reason, Wording
 from tests.backends.messages import NOW, message, reminder
 from tests.backends.rig import CANARY, Rig
 from tests.backends.rigs import RIGS, SIGNING
@@ -46,6 +49,8 @@ HOSTILE = (
 UNSAFE = {chr(c) for c in (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F))} | set(
     "\u2028\u2029\u2066\u2067\u2068\u2069\ufeff\u061c"
 )
+
+NOBODY = {"backend": "x", "type": "x", "recipient": "", "to": "", "rule": ""}
 
 hostile = st.lists(
     st.one_of(
@@ -168,6 +173,34 @@ async def test_hostile_text_arrives_as_text(
     await rig.backend(session, emulator).send(told, rig.to)
     harmless(rig, emulator)
     assert "begin" in rig.read(emulator)[0]
+
+
+async def test_what_a_template_makes_is_text_too(
+    rig: Rig, session: aiohttp.ClientSession, emulator: Any
+) -> None:
+    backend = rig.backend(session, emulator)
+    for number, text in enumerate(HOSTILE):
+        worded = Wording(title=f"worded {text}", body=f"begin\n{text}\nend")
+        await backend.send(reminder(wording=worded, key=f"k{number}"), rig.to)
+    harmless(rig, emulator)
+    read = rig.read(emulator)
+    assert len(read) == len(HOSTILE)
+    assert all("worded" in text and "begin" in text and "alert 17" in text for text in read)
+    assert not any("313 times" in text for text in read)  # the built-in facts
+
+
+async def test_a_rehearsal_shows_the_message_and_sends_nothing(rig: Rig, emulator: Any) -> None:
+    rehearsal = Rehearsal()
+    session: Any = None
+    backend = rig.backend(session, emulator)
+    door = Door(session=session, clock=backend.door.clock, name="x", rehearsal=rehearsal)
+    with pytest.raises(NotSentError):
+        await type(backend)(backend.settings, door).send(reminder(), rig.to)
+    assert getattr(emulator, "requests", 0) == 0
+    assert rig.read(emulator) == []
+    shown = shown_to_people({**NOBODY, "request": masked(rehearsal.requests[-1], backend.settings)})
+    assert "timeout after 3000 ms" in shown
+    assert CANARY not in shown
 
 
 @pytest.mark.parametrize("name", RIGS)

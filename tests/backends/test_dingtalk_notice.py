@@ -126,6 +126,19 @@ async def test_what_dingtalk_would_drop_is_held_back(
     await backend.send(message(), "manager4220")
 
 
+async def test_broadcasts_that_dingtalk_would_drop_are_held_back(
+    company: DingtalkServer, app: Any, clock: FakeClock
+) -> None:
+    backend = app(allow_broadcast=True)
+    for number in range(3):
+        await backend.send(message(alert=number + 1), "@all")
+    assert isinstance(await failure(backend, "@all"), NeedsFallbackError)
+    await backend.send(message(alert=9), "0123")
+    clock.advance(86400)
+    await backend.send(message(alert=10), "@all")
+    assert len(company.posts) == 5
+
+
 async def test_one_token_for_calls_that_come_together(company: DingtalkServer, app: Any) -> None:
     company.token_delay = 0.01
     backend = app()

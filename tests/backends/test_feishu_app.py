@@ -273,3 +273,10 @@ def test_settings_that_can_not_work(changes: dict[str, Any], field: str) -> None
 
 def test_settings_that_work() -> None:
     assert Settings(app_id="cli_1", app_secret=Secret("s"), format="text", max_bytes=150_000).problems() == []
+
+
+async def test_a_digest_is_not_in_the_small_letters_of_the_note(company: FeishuServer, app: Any) -> None:
+    await app().send(message(digest=("[ERROR] pay.a: x #18", "[ERROR] pay.b: y #19")), "oc_1")
+    *_, note, digest = company.posts[0].body["elements"]
+    assert note["elements"][0]["content"] == "alert 17"
+    assert digest["text"]["content"] == "and 2 more:\n[ERROR] pay.a: x #18\n[ERROR] pay.b: y #19"

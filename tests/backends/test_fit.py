@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from relay.backends.compose import Composition
 from relay.backends.dialect import html, markdown, plain, text_of
@@ -45,18 +47,18 @@ def test_it_fits_in_any_unit_and_escape(
 
 
 def test_what_fits_is_untouched() -> None:
-    told = with_body("a" * 100)
+    told = with_body("a" * 300)
     whole = text_of(told)
     assert fitted(told, utf8_bytes(whole)) == whole
     assert "characters cut" in fitted(told, utf8_bytes(whole) - 1)
 
 
-def test_the_body_goes_first_then_facts_then_the_title() -> None:
+def test_where_there_is_little_room_facts_go_before_a_long_body_and_the_title_last() -> None:
     told = with_body("b" * 1000)
     assert "rule: payments" in fitted(told, 300)
     assert "b" * 20 in fitted(told, 300)
     less = fitted(told, 140)
-    assert "bb" not in less
+    assert "b" * 20 not in less
     assert "seen: 313 times" in less
     assert "rule" not in less
     least = fitted(told, 110)
@@ -64,6 +66,68 @@ def test_the_body_goes_first_then_facts_then_the_title() -> None:
     assert least.startswith("[ERROR, still happening] pay.refund: timeou")
     assert least.endswith("alert 17 · +312 more")
     assert fitted(told, 1).endswith("alert 17 · +312 more")  # an impossible cap: the smallest there is
+
+
+def test_one_long_fact_does_not_cost_the_text() -> None:
+    facts = (("seen", "once"), ("host", "web1"), ("labels", "告" * 600))
+    text = fitted(structs.replace(with_body("b" * 3000), facts=facts), 2048)
+    assert "seen: once\nhost: web1\nlabels: 告告" in text
+    assert text.count("b" * 700) == 1
+    assert utf8_bytes(text) > 2000
+
+
+def test_a_short_body_stays_whole_and_the_facts_are_shortened() -> None:
+    facts = (("seen", "once"), ("from", "/srv/" + "x" * 290), ("labels", "y" * 295))
+    body = "disk /dev/sda1 is full: 0 bytes left"
+    text = fitted(structs.replace(with_body(body), facts=facts), 300)
+    assert body in text
+    assert "seen: once\nfrom: /srv/xxx" in text
+    assert "labels: yyy" in text
+
+
+def test_what_dropped_facts_leave_goes_to_the_body() -> None:
+    facts = tuple((f"fact{n}", "z" * 39) for n in range(8))
+    text = fitted(structs.replace(with_body("b" * 1000), facts=facts), 420)
+    assert 420 - 2 <= utf8_bytes(text) <= 420
+    assert "fact0" in text
+    assert "fact7" not in text
+    assert "b" * 100 in text
+
+
+# Each escape, and the sign that stands nowhere else.
+ESCAPES: dict[Callable[[str], str], tuple[str, str]] = {
+    markdown: (r"\\[!-/:-@\[-`{-~]", "\\"),
+    html: ("&(?:amp|lt|gt|quot|#x27);", "&"),
+}
+LETTERS = st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from("<&*_`[]\\é😀🇨🇳\n")))
+
+
+@pytest.mark.parametrize("escaped", ESCAPES)
+@given(
+    body=LETTERS.flatmap(lambda text: st.sampled_from([text, text * 7, text * 60])),
+    title=st.text(max_size=300),
+    facts=st.lists(st.tuples(st.sampled_from(["seen", "host", "labels"]), LETTERS), max_size=5),
+    cap=st.integers(1, 1500),
+)
+def test_whatever_can_fit_does_with_footer_and_escapes_whole(
+    escaped: Callable[[str], str], body: str, title: str, facts: list[tuple[str, str]], cap: int
+) -> None:
+    told = structs.replace(with_body(body), title=title, facts=tuple(facts))
+    text = fit(told, lambda part: text_of(part, escaped), lambda text: utf8_bytes(text) <= cap)
+    least = structs.replace(told, title="", facts=(), body="… 1,000 characters cut" if body else "")
+    assert utf8_bytes(text) <= max(cap, utf8_bytes(text_of(least, escaped)))
+    assert text.endswith(escaped(SMALL.footer))
+    assert text.encode().decode() == text
+    escape, sign = ESCAPES[escaped]
+    assert sign not in re.sub(escape, "", text)
+
+
+@given(body=st.text(min_size=1), facts=st.lists(st.tuples(st.just("host"), st.text()), max_size=5))
+def test_nothing_is_cut_before_it_must_be(body: str, facts: list[tuple[str, str]]) -> None:
+    told = structs.replace(with_body(body * 20), facts=tuple(facts))
+    whole = utf8_bytes(text_of(told))
+    assert fitted(told, whole) == text_of(told)
+    assert utf8_bytes(fitted(told, whole - 1)) < whole
 
 
 def test_a_stack_trace_keeps_its_last_line() -> None:

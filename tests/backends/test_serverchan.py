@@ -47,6 +47,21 @@ async def test_a_message_says_all(service: ServerChanService, serverchan: Any) -
     assert {name: told[name] for name in settings} == {**settings, "noip": 1}
 
 
+@pytest.mark.parametrize(
+    ("title", "shown_as"),
+    [
+        ("timeout after <num> ms", "[ERROR] pay.refund: timeout aft…"),
+        ("x", "[ERROR] pay.refund: x"),
+    ],
+)
+async def test_a_title_of_a_reminder_says_what_happened(
+    service: ServerChanService, serverchan: Any, title: str, shown_as: str
+) -> None:
+    await serverchan().send(reminder(title=title), "ops")
+    assert service.messages[0]["title"] == shown_as
+    assert service.messages[0]["short"].startswith("[ERROR, still happening] pay.refund: ")
+
+
 async def test_a_long_text_keeps_its_footer(service: ServerChanService, serverchan: Any) -> None:
     await serverchan(max_bytes=3000).send(reminder(text="告警 ``` ````\n" * 2000, late=840.0), "ops")
     desp = service.messages[0]["desp"]

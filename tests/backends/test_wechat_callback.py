@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from relay.backends.base import Receipt
-from relay.backends.wechat_callback import CallbackRefusedError, feedback, greeting, signature
+from relay.backends.callbacks import CallbackRefusedError
+from relay.backends.wechat_callback import feedback, greeting, signature
 from relay.clock import FakeClock
 from relay.errors import BackendError, RejectedError, TemporaryError
 from tests.emulators.wechat import CALLBACK_TOKEN, WeChatServer

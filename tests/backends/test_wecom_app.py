@@ -265,6 +265,14 @@ async def test_a_card_has_the_links_as_buttons(company: WecomServer, app: Any) -
     assert receipt.handle.startswith("rc0/")
 
 
+async def test_a_card_keeps_its_footer(company: WecomServer, app: Any) -> None:
+    told = reminder(links=LINKS, text="x" * 5000, late=840.0)
+    await app(format="card").send(told, "zhangsan")
+    quote = company.posts[0].told["template_card"]["quote_area"]["quote_text"]
+    assert quote.startswith("alert 17 · +312 more")
+    assert quote.endswith("14 min late")
+
+
 async def test_the_end_of_an_alert_rewrites_its_last_card(company: WecomServer, app: Any) -> None:
     backend = app(format="card")
     first = await backend.send(message(links=LINKS), "zhangsan")

@@ -219,3 +219,31 @@ def test_socket_activation_serves_a_writer_that_came_first(tmp_path: Path, sinks
         process.terminate()
         assert process.wait(20) == 0
     assert path.exists()  # systemd's, not ours to remove
+
+
+def test_templates_word_messages_follow_edits_and_cost_none_when_they_fail(
+    relay: Relay, sinks: tuple[Sink, Sink]
+) -> None:
+    rules = (relay.folder / "rules.yaml").read_text()
+
+    def worded(body: str) -> None:
+        relay.write_rules(rules.replace("to: wang}", f"to: wang, template: {{body: '{body}'}}}}"))
+        assert relay.command("reload").returncode == 0
+
+    worded('{{ text }} on {{ hosts | first | default("?") }}')
+    send(relay, "disk full")
+    assert until(lambda: len(sinks[0].received) == 1, 5)
+    assert "\ndisk full on ?\n" in sinks[0].received[0]["text"]
+    worded("edited: {{ text }}{{ hosts[3] if labels.boom }}")
+    send(relay, "no route")
+    assert until(lambda: len(sinks[0].received) == 2, 5)
+    assert "\nedited: no route\n" in sinks[0].received[1]["text"]
+    assert relay.command("send", "-m", "pay.refund", "--label", "boom=1", "no memory").returncode == 0
+    assert until(lambda: len(sinks[0].received) == 3, 5)
+    assert "labels: boom=1" in sinks[0].received[2]["text"]  # the built-in form
+    assert until(lambda: len(sinks[1].received) == 1, 5)
+    assert "the template of the body of rule 'payments' failed" in sinks[1].received[0]["text"]
+    relay.write_rules(rules.replace("to: wang}", "to: wang, template: {body: '{{ txt }}'}}"))
+    refused = relay.command("reload")
+    assert refused.returncode == 1
+    assert "unknown variable 'txt' (did you mean 'text'?)" in refused.stdout + refused.stderr

@@ -12,6 +12,12 @@ from tests.emulators.faults import HttpEmulator
 APPLE = 4096  # bytes of a whole payload
 
 
+def as_go_writes(payload: Any) -> bytes:
+    """JSON with what could end a script in HTML escaped."""
+    text = json.dumps(payload, ensure_ascii=False)
+    return "".join(f"\\u{ord(char):04x}" if char in "<>&" else char for char in text).encode()
+
+
 class BarkServer(HttpEmulator):
     """Pushes to the known keys; `gone` ones were registered once and Apple knows them no more."""
 
@@ -53,8 +59,7 @@ class BarkServer(HttpEmulator):
             return {"code": 400, "message": f"failed to get device token: failed to get [{key}] device token"}
         if self.broken:
             return {"code": 500, "message": "push failed: connection reset"}
-        payload = {"aps": {"alert": push}}
-        if len(json.dumps(payload, ensure_ascii=False).encode()) > APPLE:
+        if len(as_go_writes({"aps": {"alert": push}})) > APPLE:
             return {"code": 500, "message": "push failed: PayloadTooLarge"}
         if len(push.get("id", "").encode()) > 64:
             return {"code": 500, "message": "push failed: BadCollapseId"}
