@@ -17,7 +17,7 @@ from relay.sources.multiline import Joiner
 from relay.sources.parse import Parser
 from relay.sources.scan.sieve import Sieve
 
-BLOCK: Final = 4096  # bytes from which on a block is worth it
+BLOCK: Final = 256  # bytes from which on a block is worth it
 _NEWLINE: Final = b"\n"
 
 

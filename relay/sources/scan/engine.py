@@ -7,6 +7,7 @@ near which bytes something was found, so results never differ: what is near is m
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.metadata
 import os
 from collections.abc import Sequence
@@ -16,15 +17,20 @@ from typing import Any, Final, Protocol
 import re2
 import structlog
 
+def _hyperscan() -> Any:
+    """The binding; None where there is no wheel for the platform: RE2 does the same, slower."""
+    try:
+        return importlib.import_module("hyperscan")
+    except ImportError:
+        return None
+
+
 log = structlog.get_logger()
 
 _MOST_MEMORY: Final = 256 << 20  # bytes that RE2's automaton may take
 KEPT: Final = 16  # databases kept beside the store: those of files' own modules and of the latest edits
 
-try:
-    import hyperscan
-except ImportError:  # no wheel for this platform: RE2 does the same, slower
-    hyperscan = None
+hyperscan: Any = _hyperscan()
 
 
 class EngineError(ValueError):

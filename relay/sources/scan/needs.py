@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from relay.config.schema import Rule, TailSource, Text
 from relay.config.texts import any_of
 from relay.models import Level
+from relay.sources.multiline import Joiner
 from relay.sources.scan import headers
 from relay.sources.scan.complement import TooComplexError, complement
 from relay.sources.scan.syntax import UnreadableError, literal, read
@@ -24,7 +25,6 @@ from relay.sources.scan.widen import Alphabet, Wide, widen
 from relay.text import clean
 
 _TELLING: Final = 3  # fixed characters from which a message pattern is the best thing to ask for
-_NAMED: Final = {"python", "java", "plain", "syslog", "json", "logfmt", "regex"}  # lines may carry a module
 _LEVELLED: Final = {"python", "java", "plain"}  # a line that carries a module carries a level word or letter
 _MEMBERS: Final = {"json", "logfmt"}  # a text's newlines and controls are escaped, its parts may be far apart
 _LABELLED: Final = {"syslog", "nginx", "json", "logfmt", "regex"}  # lines may carry labels
@@ -55,11 +55,11 @@ class _Need(Struct, frozen=True):
 class Asking:
     """Derives what to look for from the rules of one source."""
 
-    def __init__(self, source: str, settings: TailSource, begins: str) -> None:
-        """`begins`: how a line begins that may begin an event, where lines without a header never do; or ""."""
+    def __init__(self, source: str, settings: TailSource) -> None:
         self._source = source
         self._settings = settings
-        self._begins = begins
+        joined = Joiner(settings).holds and settings.format in {"python", "java"}
+        self._begins = headers.MAY_START if joined else ""  # lines without a header never begin an event there
         escapes = settings.format in _MEMBERS
         self._alphabet = Alphabet.of(settings.encoding, escapes=escapes)
         self._broken = escapes or settings.format == "regex"
@@ -71,8 +71,8 @@ class Asking:
         for rule in self._mine(rules):
             if not rule.match.module:
                 found.append((rule, self._without_module(rule)))
-            elif need := self._with_module(rule):
-                found.append((rule, need))
+            else:
+                found.append((rule, self._with_module(rule)))
         return self._together(found)
 
     def of_file(self, rules: Iterable[Rule]) -> Needs:
@@ -105,14 +105,12 @@ class Asking:
             return level
         return _Need(tuple(wide.text for wide in messages))
 
-    def _with_module(self, rule: Rule) -> _Need | None:
-        """What it asks for where the line carries the module; None if lines carry none."""
-        if self._settings.format not in _NAMED:
-            return None
+    def _with_module(self, rule: Rule) -> _Need:
+        """What it asks for where the line carries the module."""
         modules = [self._module(text) for text in rule.match.module]
         messages = self._messages(rule)
         weight = min((wide.weight for wide in modules), default=0)
-        if self._settings.format == "plain":  # only klog's lines carry one
+        if self._settings.format in {"plain", "nginx"}:  # only klog's lines carry one
             letters = headers.high_letters(rule.match.level or Level.DEBUG)
             return _Need(tuple(f"^[{letters}]{_KLOG}{wide.text}" for wide in modules))
         said = min((wide.weight for wide in messages), default=0)
@@ -180,15 +178,16 @@ class Asking:
             return _Need(
                 why=f"lines without a level are taken as {self._default.word}s here (the source's `level`)"
             )
-        words, letters = headers.high_words(level), headers.high_letters(level)
-        ways = {
-            "syslog": f"^<(?:{'|'.join(headers.high_priorities(level))})>",
-            "json": rf"(?:{words}|:\s*\"?(?:{'|'.join(headers.high_numbers(level))})\"?\s*[,}}])",
-            "logfmt": rf"(?:{words}|=\"?(?:{'|'.join(headers.high_numbers(level))})\"?(?:\s|$))",
-        }
         if self._settings.format == "regex":
             return _Need(why="lines are read by a pattern of one's own, which may find a level anywhere")
-        return _Need((ways.get(self._settings.format, rf"(?:{words}|^\[?[{letters}] ?\d)"),))
+        numbers = "|".join(headers.high_numbers(level))
+        ways = {
+            "syslog": [f"^<(?:{'|'.join(headers.high_priorities(level))})>"],
+            "json": [rf"[:]\s*\"?(?:{numbers})\"?\s*[,}}]"],
+            "logfmt": [rf"=\"?(?:{numbers})\"?(?:\s|$)"],
+        }.get(self._settings.format, [])
+        # A line that isn't of its format is read as plain text.
+        return _Need((headers.high_words(level), rf"^\[?[{headers.high_letters(level)}] ?\d", *ways))
 
     # --- all rules ---
 

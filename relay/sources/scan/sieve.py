@@ -97,10 +97,9 @@ class Sieves:
         source: str,
         settings: TailSource,
         rules: Sequence[Rule],
-        begins: str = "",
         cache: Path | None = None,
     ) -> None:
-        self._asking = Asking(source, settings, begins)
+        self._asking = Asking(source, settings)
         self._named = [(rule, any_of(rule.match.module, dotted=True)) for rule in rules if rule.match.module]
         self._cache = cache
         self._sieves: dict[str, Sieve | None] = {}  # by the module of a file
