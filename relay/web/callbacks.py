@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Final
 
 import structlog
@@ -18,6 +19,9 @@ from relay.web.seldom import Seldom
 log = structlog.get_logger()
 
 PATIENCE: Final = 4.0  # seconds: services give up after five
+BROKEN: Final = CallbackAnswer(status=500, body="failed\n")
+
+_TYPE: Final = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 
 
 class Callbacks:
@@ -57,7 +61,7 @@ class Callbacks:
 
     async def _answer(self, name: str, backend: Backend, asked: CallbackRequest) -> CallbackAnswer:
         try:
-            return await backend.callback(asked)
+            answer = await backend.callback(asked)
         except CallbackRefusedError as error:
             self._count(name, "refused")
             if self._seldom(f"callback {name}"):
@@ -68,7 +72,12 @@ class Callbacks:
         except Exception as error:  # noqa: BLE001 - a fault in one backend's code must not stop the others
             self._count(name, "broken")
             log.error("callback_failed_unexpectedly", backend=name, error=type(error).__name__)
-            return CallbackAnswer(status=500, body="failed\n")
+            return BROKEN
+        if not 200 <= answer.status <= 599 or not _TYPE.fullmatch(answer.content_type):
+            self._count(name, "broken")
+            log.error("callback_answer_unusable", backend=name, status=answer.status)
+            return BROKEN
+        return answer
 
     def _count(self, name: str, result: str) -> None:
         self._counts.callbacks[name, result] += 1

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from pathlib import Path
 from typing import Final
 
+import structlog
 from aiohttp import web
 
 from relay.config.schema import Http
@@ -19,9 +21,25 @@ from relay.web.inside import Counts, Inside
 from relay.web.middleware import Gate
 from relay.web.seldom import Seldom
 
+log = structlog.get_logger()
+
 MOST_BODY: Final = 256 * 1024  # bytes of a request
 IDLE: Final = 75.0  # seconds that a connection may wait for its next request
 GRACE: Final = 3.0  # seconds that what is being answered gets at the end
+
+
+class Broken(logging.Handler):
+    """What aiohttp says of requests that are no HTTP: anybody could fill the log with it."""
+
+    def __init__(self, seldom: Seldom) -> None:
+        super().__init__(logging.WARNING)
+        self._seldom = seldom
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Its kind, once in a while."""
+        if self._seldom("broken"):
+            error = record.exc_info[0] if record.exc_info else None
+            log.warning("http_request_broken", error=error.__name__ if error else record.msg)
 
 
 class Server:
@@ -40,7 +58,12 @@ class Server:
         app.add_routes(alertmanager.Alerts(inside, intake).routes())
         app.add_routes(callbacks.Callbacks(inside, counts, seldom).routes())
         self._runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=IDLE, lingering_time=1.0, shutdown_timeout=GRACE
+            app,
+            logger=_logger(seldom),
+            access_log=None,
+            keepalive_timeout=IDLE,
+            lingering_time=1.0,
+            shutdown_timeout=GRACE,
         )
         self._listener: asyncio.Server | None = None
         self._file: BoundSocket | None = None
@@ -76,3 +99,10 @@ class Server:
             return await loop.create_unix_server(factory, sock=self._file.sock)
         host, port = parse_listen(self._settings.listen)
         return await loop.create_server(factory, host, port, reuse_address=True)
+
+
+def _logger(seldom: Seldom) -> logging.Logger:
+    """For aiohttp; not among Python's own loggers, so that nothing else gets its records."""
+    logger = logging.Logger("relay.http", logging.WARNING)  # noqa: LOG001 - on purpose
+    logger.addHandler(Broken(seldom))
+    return logger
