@@ -20,10 +20,11 @@ from relay.errors import RejectedError, TemporaryError
 from relay.feedback import heed
 from relay.models import Address, DeliveryState, Reason
 from relay.outbox.sqlite import SqliteStore
+from relay.outbox.store import Commit
 from relay.values import Secret
 from relay.web.port import Port
 from tests.emulators.wechat import APPID, CALLBACK_TOKEN, SECRET, TEMPLATE, WeChatServer
-from tests.fakes import FakeBackend
+from tests.fakes import FakeBackend, delivery
 from tests.test_dispatcher import Bench
 from tests.web.rig import House, free_port
 
@@ -133,6 +134,22 @@ async def test_a_report_that_comes_before_the_outcome_is_durable(
     late.set()
     await telling
     assert ("a", "temporary", "") in await attempts(bench, number)
+
+
+async def test_all_that_a_digest_held_is_told_of(bench: Bench) -> None:
+    bench.a = Telling("a", CLOCK, rate=("5/60s",))
+    await bench.dispatcher.apply({"a": bench.a, "b": bench.b})
+    now = CLOCK.now()
+    rows = [delivery(bench.store.next_ids(1), now, "a", "b") for _ in range(20)]
+    await bench.store.commit(Commit(deliveries=rows))
+    bench.dispatcher.notice("a", now)
+    for row in rows:
+        await bench.until(row.id, DeliveryState.DELIVERED)
+    held = [row.id for row in rows if (await bench.row(row.id)).receipt == "m1"]
+    assert len(held) > 1
+    await heed(bench.dispatcher, "a", Feedback("m1", "someone", BLOCKED))
+    for number in held:
+        assert ("a", "rejected", "user block") in await attempts(bench, number)
 
 
 async def test_wechat_the_whole_way(bench: Bench) -> None:

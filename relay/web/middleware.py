@@ -23,6 +23,8 @@ log = structlog.get_logger()
 DEADLINE: Final = 30.0  # seconds from a request's headers to its answer
 PROBES: Final = frozenset({"/-/healthy", "/-/ready"})
 CALLBACK: Final = "/callback/{backend}"  # signed by the service itself
+READING: Final = frozenset({"GET", "HEAD"})
+METHODS: Final = frozenset({*READING, "POST"})
 NO_BODY: Final = frozenset({"/-/reload"})
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -57,7 +59,7 @@ class Gate:
             answer = self._refused(request, route) or await _answered(request, handler)
             self._connections.spoke(request.protocol)
             answer.headers.update(HEADERS)
-            method = request.method if answer.status != 405 else "other"
+            method = request.method if request.method in METHODS else "other"  # anybody can make up more
             self._counts.requests[method, route or "none", answer.status] += 1
             return answer
 
@@ -78,7 +80,7 @@ class Gate:
             answer.headers["WWW-Authenticate"] = 'Bearer realm="relay"'
             return answer
         bare = route in NO_BODY and not request.body_exists
-        if request.method != "GET" and not bare and request.content_type not in guard.JSON_TYPES:
+        if request.method not in READING and not bare and request.content_type not in guard.JSON_TYPES:
             return self._refuse(403, "type", "send JSON, with the header Content-Type: application/json")
         return None
 

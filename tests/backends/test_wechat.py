@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from relay.backends.base import CallbackRequest, Door
+from relay.backends.callbacks import CallbackRefusedError
 from relay.backends.http import json_bytes
 from relay.backends.wechat import MiniProgram, Settings, WeChat
 from relay.backends.wechat_answer import bare, until_midnight
@@ -17,7 +18,6 @@ from relay.clock import FakeClock
 from relay.errors import (
     BackendDownError,
     BackendError,
-    CallbackRefusedError,
     NeedsFallbackError,
     RateLimitedError,
     ReceiverLimitedError,

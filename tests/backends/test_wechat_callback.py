@@ -10,7 +10,7 @@ from relay.backends.base import Receipt
 from relay.backends.callbacks import CallbackRefusedError
 from relay.backends.wechat_callback import feedback, greeting, signature
 from relay.clock import FakeClock
-from relay.errors import BackendError, CallbackRefusedError, RejectedError, TemporaryError
+from relay.errors import BackendError, RejectedError, TemporaryError
 from tests.emulators.wechat import CALLBACK_TOKEN, WeChatServer
 
 NOW = FakeClock().now()

@@ -9,7 +9,7 @@ import pytest
 import structlog.testing
 
 from relay.backends.base import CallbackAnswer, CallbackRequest, Feedback, Receipt
-from relay.errors import CallbackRefusedError
+from relay.backends.callbacks import CallbackRefusedError
 from tests.fakes import FakeBackend
 from tests.web.rig import Client, House
 

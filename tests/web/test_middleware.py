@@ -69,8 +69,13 @@ async def test_a_page_of_another_site_changes_nothing(
 
 
 async def test_a_preflight_is_not_answered(client: Client) -> None:
-    asking = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
-    status, _ = await client.ask("OPTIONS", "/api/v1/events", **asking)
+    status, _ = await client.ask(
+        "OPTIONS",
+        "/api/v1/events",
+        None,
+        Origin="http://evil.example",
+        **{"Access-Control-Request-Method": "POST"},
+    )
     assert status == 403
     assert not [name for name in client.headers if name.startswith("Access-Control")]
 
@@ -115,6 +120,10 @@ async def test_unknown_paths_and_methods(client: Client) -> None:
     assert (await client.ask("DELETE", "/metrics", b"{}"))[0] == 405
     assert client.headers["Allow"] == "GET,HEAD"
     assert client.port.counts.requests["GET", "none", 404] == 1
+    assert (await client.ask("HEAD", "/metrics"))[0] == 200
+    for word in ("PURGE", "LOCK"):
+        assert (await client.ask(word, "/nowhere"))[0] == 403
+    assert client.port.counts.requests["other", "none", 403] == 2
 
 
 async def test_a_body_has_a_limit(house: House, client: Client) -> None:
