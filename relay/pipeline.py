@@ -180,8 +180,8 @@ class Pipeline:
         await self._decide_due(rules, now, commit, changed)
         for event, owner in rows:
             alert, reason = (owner.alert, owner.reason) if owner else (0, Reason.NO_RULE.value)
-            self.tally[event.source, owner.rule.name if owner else "", reason] += 1
             commit.events.append(StoredEvent(event, alert, reason, now))
+        self.tally.update([_counted_as(event, owner) for event, owner in rows])
         commit.alerts.extend(changed.values())
         self._take_positions(batches, commit)
         if commit.events or commit.alerts or commit.positions:
@@ -246,7 +246,7 @@ class Pipeline:
                 if owner or event.program:  # what a writer was told is stored, is stored
                     rows.append((event, owner))
                 else:
-                    self.tally[event.source, "", Reason.NO_RULE.value] += 1
+                    self.tally[_counted_as(event, None)] += 1
         return Sorted(rules, batches, problems, rows)
 
     def _decide(
@@ -397,3 +397,10 @@ class Pipeline:
             log.warning("clock_was_set", seconds=round(offset - self._offset, 1))
             self.book.reschedule()
         self._offset = offset
+
+
+def _counted_as(event: Event, owner: Problem | None) -> tuple[str, str, str]:
+    """(source, rule, reason)."""
+    if owner is None:
+        return event.source, "", Reason.NO_RULE.value
+    return event.source, owner.rule.name, owner.reason

@@ -12,10 +12,10 @@ from typing import Final
 import structlog
 
 from relay.config.schema import Http
-from relay.dispatcher import Report
 from relay.errors import RelayError
 from relay.models import Json
 from relay.scope import serving
+from relay.templates import Report
 from relay.web.inside import Counts, Inside
 from relay.web.lag import watch_lag
 
