@@ -15,8 +15,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any, Final
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
 
 import aiohttp
 import structlog
@@ -34,6 +35,7 @@ from relay.control import Control
 from relay.desk import Desk
 from relay.dispatcher import Dispatcher
 from relay.errors import RelayError, StoreError
+from relay.feedback import heed
 from relay.feeds import Feeds
 from relay.models import AlertState, Batch, Event, Json, Level, Message, Reason
 from relay.outbox.sqlite import SqliteStore
@@ -41,13 +43,17 @@ from relay.outbox.store import Store
 from relay.pipeline import RELAY, Pipeline, Rules
 from relay.reload import Edits, Prepared, prepare
 from relay.routing.recipients import addresses
+from relay.scope import serving
 from relay.sources.intake import Intake
 from relay.sources.trouble import Trouble
+from relay.web.inside import Inside, Tallies
+from relay.web.port import Port
 
 log = structlog.get_logger()
 
 DRAIN: Final = 10.0  # seconds that deliveries on their way get at a stop, before they are given back
 DRAIN_PIPELINE: Final = 5.0  # seconds that the queue gets to drain into the store
+STILL: Final = 20.0  # seconds without a turn of pipeline or dispatcher from which relay isn't well
 EDITS_EVERY: Final = 1.0  # seconds between looks at rules.yaml
 SWEEP_EVERY: Final = 60.0  # seconds between looks for what is over
 IDS_WINDOW: Final = 600.0  # seconds back from which writers' ids are remembered after a restart
@@ -69,17 +75,20 @@ class App:
         self._edits = Edits(path)
         self._started_at = clock.now()
         self._stop = asyncio.Event()
+        self._is_ready = False  # the sources have been opened
         self._reload_wanted = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._config_refused = ""  # the problems of the latest edit, while an older set goes on
         self._backends: dict[str, Backend] = {}
-        log_guard.guard(secret for each in rules.config.backends.values() for secret in secrets_in(each))
+        log_guard.guard(_secrets(rules.config))
         self._intake = Intake()
         self._dispatcher = Dispatcher(store, clock, self.report)
         self._pipeline = Pipeline(
             self._intake, store, clock, rules, self._dispatcher, RecentIds(), stuck=self._tell_directly
         )
         self._dispatcher.templates.apply(rules.config)
+        self._verbs = self._desk().verbs()
+        self._port = Port(self._inside(), rules.config.http, self.report)
         self._feeds = Feeds(
             self._intake,
             store,
@@ -103,8 +112,12 @@ class App:
                 senders.create_task(self._dispatcher.run())
                 async with asyncio.TaskGroup() as middle:
                     draining = middle.create_task(self._pipeline.run())
-                    async with _serving(
-                        self._control().run(), self._heart(), self._follow_edits(), self._sweep()
+                    async with serving(
+                        self._control().run(),
+                        self._port.run(),
+                        self._heart(),
+                        self._follow_edits(),
+                        self._sweep(),
                     ):
                         await self._feeds.run(self._stop, self._rules.config.sources, self._ready)
                     systemd.notify(STOPPING=1, STATUS="draining")
@@ -151,6 +164,7 @@ class App:
             OSError, AttributeError
         ):  # glibc's; other libraries give memory back by themselves
             ctypes.CDLL(None).malloc_trim(0)
+        self._is_ready = True
         config = self._rules.config
         log.info("started", version=__version__, rules=len(config.rules), sources=len(config.sources))
         systemd.notify(READY=1, STATUS=self._summary())
@@ -163,7 +177,10 @@ class App:
     # --- while running ---
 
     def _control(self) -> Control:
-        desk = Desk(
+        return Control(self._rules.config.control, self._verbs)
+
+    def _desk(self) -> Desk:
+        return Desk(
             self._store,
             self._clock,
             status=self._status,
@@ -171,16 +188,47 @@ class App:
             notice=self._dispatcher.notice,
             reload=self.reload,
         )
-        return Control(self._rules.config.control, desk.verbs())
+
+    def _inside(self) -> Inside:
+        return Inside(
+            clock=self._clock,
+            intake=self._intake,
+            verbs=self._verbs,
+            tallies=Tallies(
+                events=self._pipeline.tally,
+                commit_seconds=self._pipeline.commit_seconds,
+                attempts=self._dispatcher.tally,
+                attempt_seconds=self._dispatcher.attempt_seconds,
+            ),
+            backend=self._backend,
+            heed=partial(heed, self._dispatcher),
+            unwell=self._unwell,
+            unready=self._unready,
+        )
+
+    def _backend(self, name: str) -> Backend | None:
+        return self._backends.get(name)
+
+    def _unwell(self) -> str:
+        seconds = self._still()
+        return f"relay stands still for {seconds:.0f} s" if seconds >= STILL else ""
+
+    def _unready(self) -> str:
+        if not self._is_ready or self._stop.is_set():
+            return "relay is stopping" if self._stop.is_set() else "relay is starting"
+        return f"the store takes nothing: {self._pipeline.stuck}" if self._pipeline.stuck else self._unwell()
+
+    def _still(self) -> float:
+        """Seconds since pipeline and dispatcher had both turned."""
+        return self._clock.monotonic() - min(self._pipeline.turned_at, self._dispatcher.turned_at)
 
     async def _heart(self) -> None:
         """Feed systemd's watchdog, only while pipeline and dispatcher turn."""
         limit = systemd.watchdog_seconds()
         every = min(limit / 3, 5.0) if limit else 5.0
         while True:
-            turned = min(self._pipeline.turned_at, self._dispatcher.turned_at)
-            still = self._clock.monotonic() - turned
-            if still < max(limit, 20.0):
+            still = self._still()
+            if still < max(limit, STILL):
                 systemd.notify(WATCHDOG=1)
             else:
                 log.error("standing_still", seconds=round(still, 1))
@@ -222,11 +270,12 @@ class App:
 
     async def _swap(self, rules: Rules) -> None:
         """Nothing in flight is lost: what is decided stays decided, sources hand over before they change."""
-        log_guard.guard(secret for each in rules.config.backends.values() for secret in secrets_in(each))
+        log_guard.guard(_secrets(rules.config))
         backends = await self._built(rules.config)
         old, self._rules = self._rules, rules
         self._pipeline.rules = rules
         self._dispatcher.templates.apply(rules.config)
+        self._port.apply(rules.config.http)
         self._pipeline.book.reschedule()
         await self._swap_backends(backends)
         if old.config.sources != rules.config.sources:
@@ -304,6 +353,7 @@ class App:
             "pipeline": self._pipeline.status(),
             "sources": self._feeds.status(),
             "backends": self._dispatcher.status(),
+            "http": self._port.status(),
             "store": await self._store.counts(),
         }
 
@@ -321,14 +371,9 @@ class App:
             await backend.close()
 
 
-@contextlib.asynccontextmanager
-async def _serving(*services: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Endless services that end with the block."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(service) for service in services]
-        yield
-        for task in tasks:
-            task.cancel()
+def _secrets(config: Config) -> Iterator[str]:
+    """All that no log line may hold."""
+    return secrets_in((*config.backends.values(), config.http))
 
 
 async def serve(path: str, rules: Rules) -> None:

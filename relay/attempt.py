@@ -72,8 +72,8 @@ async def _send(
         message = worded(message, backend)
         async with asyncio.timeout(limit + 1.0):  # the backend's own deadline comes first: it knows more
             if digested:
-                await backend.send(message, first.address.to)
-                return [Receipt(note=f"in a digest of {len(due)}")] * len(due)
+                receipt = await backend.send(message, first.address.to)
+                return [Receipt(id=receipt.id, note=f"in a digest of {len(due)}")] * len(due)
             if len(due) == 1:
                 return [await backend.send(message, first.address.to)]
             return await backend.send_many(message, [delivery.address.to for delivery in due])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -17,6 +18,7 @@ from relay.backends.base import Backend
 from relay.clock import Clock
 from relay.errors import RejectedError, StoreBusyError, StoreFullError
 from relay.lane import Lane
+from relay.metrics import Histogram
 from relay.models import Address, Delivery, Json
 from relay.outbox import retry
 from relay.outbox.store import Settlement, Store
@@ -36,6 +38,8 @@ class Dispatcher:
         self.report = report
         self.templates = Templates(report)
         self.lanes: dict[str, Lane] = {}
+        self.tally: Counter[tuple[str, str]] = Counter()  # attempts by (backend, outcome)
+        self.attempt_seconds: dict[str, Histogram] = {}  # by backend
         self._group: asyncio.TaskGroup | None = None  # the scope of the lanes, while `run` lasts
         self._seats: dict[int, Lane] = {}  # taken for deliveries that are being committed
         self._running: set[asyncio.Task[None]] = set()  # lanes, those that a reload removed included
@@ -93,6 +97,7 @@ class Dispatcher:
         """Make outcomes durable, together with all others that are waiting."""
         if not settlements:
             return
+        self._count(settlements)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._finished.append((settlements, done))
         self._finish.set()
@@ -149,6 +154,14 @@ class Dispatcher:
         return [lane.status() for lane in self.lanes.values()]
 
     # --- inside ---
+
+    def _count(self, settlements: Sequence[Settlement]) -> None:
+        for made in (each.attempt for each in settlements):
+            if made is not None:
+                self.tally[made.backend, made.outcome] += 1
+                if made.backend not in self.attempt_seconds:
+                    self.attempt_seconds[made.backend] = Histogram()
+                self.attempt_seconds[made.backend].observe(made.seconds)
 
     async def _put_back(self, delivery: Delivery) -> None:
         back = retry.settle(delivery, retry.Interrupted(), self.clock.now(), retry.Policy(), lambda: 0.5)

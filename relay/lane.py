@@ -363,6 +363,8 @@ class Lane:
         settled = retry.settle(delivery, outcome, now, self.policy, random.random, down=self._around.down)
         if isinstance(outcome, Receipt) and outcome.handle:
             settled = structs.replace(settled, handle=outcome.handle)
+        if isinstance(outcome, Receipt) and self.backend.tells_later:
+            settled = structs.replace(settled, receipt=outcome.id)
         return settled
 
     async def _settle(self, settlements: Sequence[Settlement]) -> None:

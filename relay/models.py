@@ -200,6 +200,7 @@ class Delivery(Struct, frozen=True, gc=False, kw_only=True):
     tried: tuple[Address, ...] = ()  # addresses that refused or failed, for the outbox desk
     error: str = ""  # the last attempt's outcome in words, no secrets
     handle: str = ""  # what the service gave to update or reply to it
+    receipt: str = ""  # its id at a service that may still tell what became of it; "" once it has told
 
 
 class Attempt(Struct, frozen=True, gc=False, kw_only=True):

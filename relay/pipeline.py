@@ -21,6 +21,7 @@ from relay.book import Book, RecentIds
 from relay.clock import Clock
 from relay.config.schema import Config, Rule
 from relay.errors import StoreBusyError, StoreFullError
+from relay.metrics import Histogram
 from relay.models import (
     Address,
     Alert,
@@ -137,6 +138,8 @@ class Pipeline:
         self.book = Book(self._due)
         self.turned_at = clock.monotonic()
         self.counts: Counter[str] = Counter()  # events by what became of them, for `relay status`
+        self.tally: Counter[tuple[str, str, str]] = Counter()  # events by (source, rule, reason)
+        self.commit_seconds = Histogram()
         self.stuck = ""  # why the store takes nothing now; empty: it does
         self._intake = intake
         self._store = store
@@ -178,6 +181,7 @@ class Pipeline:
         for event, owner in rows:
             alert, reason = (owner.alert, owner.reason) if owner else (0, Reason.NO_RULE.value)
             commit.events.append(StoredEvent(event, alert, reason, now))
+        self.tally.update([_counted_as(event, owner) for event, owner in rows])
         commit.alerts.extend(changed.values())
         self._take_positions(batches, commit)
         if commit.events or commit.alerts or commit.positions:
@@ -241,6 +245,8 @@ class Pipeline:
                 self.counts["matched" if owner else "unmatched"] += 1
                 if owner or event.program:  # what a writer was told is stored, is stored
                     rows.append((event, owner))
+                else:
+                    self.tally[_counted_as(event, None)] += 1
         return Sorted(rules, batches, problems, rows)
 
     def _decide(
@@ -347,6 +353,7 @@ class Pipeline:
         """Until it is in the store; seats aren't kept waiting for a full disk."""
         wait = 0.1
         while True:
+            began = self._clock.monotonic()
             try:
                 await self._store.commit(commit)
             except (StoreFullError, StoreBusyError) as error:
@@ -359,6 +366,7 @@ class Pipeline:
                 await self._clock.sleep(wait)
                 wait = min(1.0, wait * 2)
             else:
+                self.commit_seconds.observe(self._clock.monotonic() - began)
                 if self.stuck:
                     log.info("store_works_again", was=self.stuck)
                     self.stuck = ""
@@ -389,3 +397,10 @@ class Pipeline:
             log.warning("clock_was_set", seconds=round(offset - self._offset, 1))
             self.book.reschedule()
         self._offset = offset
+
+
+def _counted_as(event: Event, owner: Problem | None) -> tuple[str, str, str]:
+    """(source, rule, reason)."""
+    if owner is None:
+        return event.source, "", Reason.NO_RULE.value
+    return event.source, owner.rule.name, owner.reason

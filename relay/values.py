@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Final
 
@@ -28,6 +29,7 @@ _SIZES: Final = {
     "GIB": 2**30,
 }
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,8}")
+_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 _SIZE: Final = re.compile(r"(\d+)\s*([KMG]?I?B)?", re.IGNORECASE)
 
 
@@ -86,6 +88,23 @@ def parse_size(text: str) -> int:
     if not found:
         raise ValueError(f"{text!r} is not a size: write 4096, 64KiB, 10MB or 1GiB")
     return int(found[1]) * _SIZES[(found[2] or "").upper()]
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Host (IPv6 without brackets) and port of `127.0.0.1:8787`; ValueError with what is allowed."""
+    host, _, port = text.rpartition(":")
+    bare = host[1:-1] if host[:1] == "[" and host[-1:] == "]" else host
+    if not _HOST.fullmatch(host) or not _COUNT.fullmatch(port) or int(port) > 65535:
+        raise ValueError(f"{text!r} is no place to listen: write 127.0.0.1:8787, [::1]:8787 or unix:/path")
+    return bare, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this host reaches it; a name other than `localhost` may mean any address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def parse_rate(text: str) -> tuple[int, float]:

@@ -73,6 +73,8 @@ async def test_accepted_is_delivered(bench: Bench) -> None:
     assert found is not None
     assert [attempt.outcome for attempt in found[1]] == ["delivered"]
     assert len(bench.a.sent) == 1
+    assert bench.dispatcher.tally == {("a", "delivered"): 1}
+    assert sum(bench.dispatcher.attempt_seconds["a"].counts) == 1
 
 
 async def test_what_may_have_arrived_is_taken_as_sent_where_that_is_set(bench: Bench) -> None:

@@ -10,7 +10,19 @@ import relay
 ROOT = Path(relay.__file__).parent
 
 LAYERS: list[set[str]] = [
-    {"models", "errors", "values", "clock", "text", "log", "systemd", "client", "__init__"},
+    {
+        "models",
+        "errors",
+        "values",
+        "clock",
+        "text",
+        "log",
+        "metrics",
+        "scope",
+        "systemd",
+        "client",
+        "__init__",
+    },
     {"backends"},
     {"config"},
     {"routing", "sources", "outbox"},
@@ -26,6 +38,8 @@ LAYERS: list[set[str]] = [
         "desk",
         "reload",
         "templates",
+        "feedback",
+        "web",
     },
     {"app"},
     {"cli"},

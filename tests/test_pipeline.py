@@ -87,6 +87,8 @@ async def test_the_first_is_told_and_the_rest_are_counted(stage: Stage) -> None:
     assert await stage.reasons() == [("wang", Reason.FIRST)]
     (row,) = await stage.store.alerts()
     assert row.alert.count == 101
+    assert stage.pipeline.tally == {("apps", "pay", "first"): 100, ("apps", "pay", "window"): 1}
+    assert sum(stage.pipeline.commit_seconds.counts) == 2
     assert row.sample is not None
     assert row.trace["reason"] == "first"
 
@@ -157,6 +159,7 @@ async def test_fingerprint_event_makes_each_event_an_alert_that_is_over_at_once(
 async def test_no_rule_on_the_socket_is_stored_and_in_a_file_is_not(stage: Stage) -> None:
     await stage.take(event(module="nobody", program="0/x"), event(module="nobody"))
     assert stage.pipeline.counts == {"unmatched": 2}
+    assert stage.pipeline.tally == {("apps", "", "no_rule"): 2}
     assert (await stage.store.counts())["events"] == 1
 
 

@@ -9,7 +9,7 @@ and `dialect` (a message as text within a service's limits).
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from msgspec import Struct
@@ -80,6 +80,33 @@ class Assumed(Receipt, frozen=True, kw_only=True):
     error: TemporaryError
 
 
+class Feedback(Struct, frozen=True):
+    """What became of a message that the service had accepted."""
+
+    id: str  # `Receipt.id`
+    to: str  # the address it went to
+    outcome: Receipt | BackendError
+
+
+class CallbackRequest(Struct, frozen=True, kw_only=True):
+    """A request that the service (or somebody who says so) made to `/callback/NAME`."""
+
+    method: str  # GET or POST
+    query: Mapping[str, str]
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes  # at most 256 KiB
+    now: float  # relay's clock
+
+
+class CallbackAnswer(Struct, frozen=True, kw_only=True):
+    """What to answer, and what the request told."""
+
+    status: int = 200
+    body: str = ""
+    content_type: str = "text/plain"
+    feedback: tuple[Feedback, ...] = ()
+
+
 class Check(Struct, frozen=True, kw_only=True):
     """One finding of `relay doctor`."""
 
@@ -104,6 +131,7 @@ class Backend(abc.ABC):
     settings: Settings
     limits: Limits = Limits()  # of the class; of the instance where settings decide
     idempotent: bool = False  # whether the service knows each message by relay's key, and a repeat of it
+    tells_later: bool = False  # whether it calls back about accepted messages: their receipts are kept then
 
     def __init__(self, settings: Settings, door: Door) -> None:
         self.settings = settings
@@ -136,6 +164,14 @@ class Backend(abc.ABC):
         """Whether that account is online; None where it can't be known."""
         del to
         return None
+
+    async def callback(self, request: CallbackRequest) -> CallbackAnswer:
+        """Read what the service reports; raises `CallbackRefusedError` if it isn't the service's.
+
+        Gets a few seconds. The request may be anybody's: check its signature before anything else.
+        """
+        del request
+        return CallbackAnswer(status=404, body="this backend takes no callbacks")
 
     async def open(self) -> Self:
         """Get ready; may do nothing."""

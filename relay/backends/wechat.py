@@ -12,8 +12,9 @@ from urllib.parse import quote, urlsplit
 
 from msgspec import Meta, Struct, field, structs
 
+from relay.backends import wechat_callback
 from relay.backends.answer import Answer
-from relay.backends.base import Check, Door, Limits, Receipt
+from relay.backends.base import CallbackAnswer, CallbackRequest, Check, Door, Limits, Receipt
 from relay.backends.compose import Composition, compose
 from relay.backends.dialect import text_of
 from relay.backends.fit import fit, utf8_bytes
@@ -72,8 +73,10 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="wechat"):
     * `miniprogram`: what it opens instead: `appid` and `pagepath`
     * `fallback_codes`: on which refusals of the customer-service message the template message is sent
     * `user_pause`: how long a follower's messages wait when WeChat says that they come too often; doubling
-    * `callback_token`: the Token of the account's server configuration, for the reports on template messages;
-      the console must be set to plain text or compatible mode, not to safe mode
+    * `callback_token`: the Token of the account's server configuration, for the reports on template messages:
+      one that failed goes to the recipient's next address. The console's URL is `https://HOST/callback/NAME`:
+      a public host from which a proxy leads to relay's `http:` port, and the backend's name. The console must
+      be set to plain text or compatible mode, not to safe mode
 
     Minimal:
 
@@ -199,6 +202,7 @@ class WeChat(HttpBackend):
             self._root, settings.appid, settings.secret, settings.token_mode, settings.token_url
         )
         self._tokens = Tokens(door, TokenSource(self, account).fetch, MARGIN)
+        self.tells_later = bool(settings.callback_token)
         self._fallback_codes = frozenset(map(str, settings.fallback_codes))
         self._refused = ReceiversRefused(door.clock, settings.user_pause)
         if not settings.custom_enabled:
@@ -226,6 +230,16 @@ class WeChat(HttpBackend):
             if not self.settings.template_id or error.code not in self._fallback_codes:
                 raise
         return await self._send_template(message, composition, to)
+
+    async def callback(self, request: CallbackRequest) -> CallbackAnswer:
+        """The console's check of the URL, and reports on template messages."""
+        token = self.settings.callback_token.reveal()
+        if not token:
+            return CallbackAnswer(status=404, body="set callback_token to take reports")
+        if request.method == "GET":
+            return CallbackAnswer(body=wechat_callback.greeting(token, request.query, request.now))
+        told = wechat_callback.feedback(token, request.query, request.body, request.now)
+        return CallbackAnswer(body="success", feedback=(told,) if told else ())
 
     async def check(self) -> list[Check]:
         """Whether the service gives a token: credentials and IP list are right then."""

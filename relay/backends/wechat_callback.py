@@ -12,9 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from msgspec import Struct
-
-from relay.backends.base import Receipt
+from relay.backends.base import Feedback, Receipt
 from relay.backends.callbacks import CallbackRefusedError
 from relay.errors import BackendError, RejectedError, TemporaryError
 
@@ -23,14 +21,6 @@ MOST_BODY: Final = 64 * 1024  # bytes
 
 _EVENT: Final = "TEMPLATESENDJOBFINISH"
 _DECLARATION: Final = re.compile(r"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
-
-
-class Feedback(Struct, frozen=True):
-    """What became of the template message with that id (`Receipt.id`)."""
-
-    id: str
-    to: str  # the openid
-    outcome: Receipt | BackendError
 
 
 def signature(token: str, timestamp: str, nonce: str) -> str:

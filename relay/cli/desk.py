@@ -145,6 +145,8 @@ def _status_text(data: dict[str, Any]) -> str:
         f"alerts   {pipeline['live_alerts']} live",
         f"store    {pipeline['store']}; {_counts(store)}",
     ]
+    if http := data.get("http"):
+        parts.append(f"http     {http['listen']}: {http['state']}, {http['requests']} requests")
     if data["refused"]:
         parts.append(f"the edited rules were refused:\n{data['refused']}")
     backends = [

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from relay.backends.base import Registered, Settings
 from relay.config.kinds import parser_of
-from relay.config.later import LATER, LATER_BACKENDS
+from relay.config.later import LATER
 from relay.config.nodes import Listing, Node, Scalar, Table, leaves
 from relay.config.patterns import doubt
 from relay.config.problems import Problems, closest, hint
@@ -147,13 +147,7 @@ class Checker:
             return self._refuse(named.place, str(error))
         if registered is not None:
             return self._settings(registered.settings, node)
-        if named.text in LATER_BACKENDS:
-            text = f"backend type {named.text!r} is not in this version yet: addresses at it are left out"
-            self._problems.warning(named.place, text)
-        else:
-            here = sorted(self._backend_types)
-            likely = closest(named.text, [*here, *sorted(LATER_BACKENDS)])
-            self._problems.unknown(named.place, "backend type", named.text, [likely] if likely else here)
+        self._problems.unknown(named.place, "backend type", named.text, sorted(self._backend_types))
         return UNREAD
 
     def _settings(self, kind: type[Settings], node: Table) -> Any:

@@ -7,8 +7,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from relay.config.files import beside
-from relay.config.later import LATER_BACKENDS
-from relay.config.nodes import Scalar, Table
+from relay.config.nodes import Table
 from relay.config.people import check_people, names_in
 from relay.config.problems import Problems, quoted
 from relay.config.schema import Config, Place, SocketSource
@@ -21,8 +20,8 @@ _OPERATORS: Final = ("operators", "ops")  # who is meant where `operators` isn't
 def finished(config: Config, root: Table, problems: Problems) -> Config:
     """The configuration with its defaults, checked across its sections."""
     _check_rule_names(config, problems)
-    recipients = check_people(config, root, _left_out(config, root), problems)
-    config = replace(config, recipients=recipients, store=config.store or STORE)
+    check_people(config, root, problems)
+    config = replace(config, store=config.store or STORE)
     config = replace(
         config,
         control=config.control or _control(config),
@@ -47,6 +46,8 @@ def _check_sockets(config: Config, root: Table, problems: Problems) -> None:
     """Sockets in one place would each take the other's away; the commands need theirs for themselves."""
     places = names_in(root, "sources")
     taken = {config.control: "the control socket"}
+    if config.http is not None and config.http.listen.startswith("unix:"):
+        _check_http_socket(config.http.listen.removeprefix("unix:"), root, taken, problems)
     for name, source in config.sources.items():
         if not isinstance(source, SocketSource):
             continue
@@ -55,6 +56,13 @@ def _check_sockets(config: Config, root: Table, problems: Problems) -> None:
                 places[name], f"the same socket as {taken[source.socket]}: {quoted(source.socket)}"
             )
         taken.setdefault(source.socket, f"source {name!r}")
+
+
+def _check_http_socket(path: str, root: Table, taken: dict[str, str], problems: Problems) -> None:
+    if path in taken:
+        place = names_in(root, "http").get("listen", root.place)
+        problems.error(place, f"the same socket as {taken[path]}: {quoted(path)}")
+    taken.setdefault(path, "`http`")
 
 
 def _check_silence(config: Config, root: Table, problems: Problems) -> None:
@@ -72,17 +80,6 @@ def _control(config: Config) -> str:
 
 
 def _operators(config: Config) -> tuple[str, ...]:
-    named = [(name,) for name in _OPERATORS if config.recipients.get(name)]  # {}: has no address left
+    named = [(name,) for name in _OPERATORS if config.recipients.get(name)]  # {}: an error told elsewhere
     told = [rule.to for rule in reversed(config.rules) if rule.to]
     return next(iter(named + told), ())
-
-
-def _left_out(config: Config, root: Table) -> set[str]:
-    """The backends of types that aren't in this version yet."""
-    section = root.get("backends")
-    pairs = section.pairs if isinstance(section, Table) else {}
-    types = {name: node.get("type") for name, (_, node) in pairs.items() if isinstance(node, Table)}
-    later = {
-        name for name, type_ in types.items() if isinstance(type_, Scalar) and type_.text in LATER_BACKENDS
-    }
-    return later - config.backends.keys()

@@ -23,7 +23,7 @@ from relay.config.problems import hint, quoted
 from relay.config.scalars import digits, fraction, integer, line, surprise, text, truth
 from relay.config.types import Bare
 from relay.models import Level
-from relay.values import Secret, parse_duration, parse_size
+from relay.values import Secret, parse_duration, parse_listen, parse_size
 
 _LONGEST_TIME: Final = 3660 * 86400.0  # seconds; ten years
 _LARGEST_SIZE: Final = 1 << 40  # bytes
@@ -72,7 +72,10 @@ def excluded(node: Scalar) -> str:
 
 def socket_path(node: Scalar) -> str:
     """A path that fits into a socket's address."""
-    absolute = path(node)
+    return _fitting(path(node))
+
+
+def _fitting(absolute: str) -> str:
     if len(os.fsencode(absolute)) > _SOCKET_PATH:
         raise ValueError(f"{quoted(absolute)} is too long for a socket: at most {_SOCKET_PATH} bytes")
     return absolute
@@ -86,6 +89,25 @@ def store(node: Scalar) -> str:
     if colon:
         raise ValueError("a store is a path, such as /var/lib/relay/relay.db")
     return path(node)
+
+
+def listen(node: Scalar) -> str:
+    """Where to serve HTTP: an address and a port, or a Unix socket."""
+    given = line(node)
+    scheme, _, where = given.partition(":")
+    if scheme != "unix":
+        parse_listen(given)
+        return given
+    if not where.strip("/"):
+        raise ValueError(f"{node.given} names no socket: write unix:/run/relay/http.sock")
+    return f"unix:{_fitting(beside(node.place.file, where))}"
+
+
+def host(node: Scalar) -> str:
+    """A host's name, as a browser's address line has it, without a port."""
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})", node.text):
+        raise ValueError(f"{node.given} is no host name: write relay.example.com")
+    return node.text.lower()
 
 
 def mode(node: Scalar) -> str:
@@ -152,6 +174,8 @@ KINDS: Final[dict[str, Callable[[Scalar], Any]]] = {
     "excluded": excluded,
     "socket": socket_path,
     "store": store,
+    "listen": listen,
+    "host": host,
     "mode": mode,
     "encoding": encoding,
     "start": start,

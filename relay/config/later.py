@@ -1,6 +1,6 @@
 """What product descriptions promise and this version doesn't have yet: it loads, with a warning that says so.
 
-A key that becomes a field of its type, or a backend type that gets registered, is no longer looked up here.
+A key that becomes a field of its type is no longer looked up here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from relay.config.schema import Config, Rule
 # Per type: key -> what happens instead.
 LATER: Final[Mapping[Any, Mapping[str, str]]] = {
     Config: {
-        "http": "there is no dashboard, API or metrics port",
         "watchdog": "nothing is probed or restarted",
     },
     Rule: {
@@ -28,33 +27,3 @@ LATER: Final[Mapping[Any, Mapping[str, str]]] = {
         "mute": "nothing is held back",
     },
 }
-
-LATER_BACKENDS: Final = frozenset(
-    {
-        "openim",
-        "rongcloud",
-        "anyrtc",
-        "wechat",
-        "wecom_robot",
-        "wecom_app",
-        "dingtalk_robot",
-        "dingtalk_notice",
-        "feishu_robot",
-        "feishu_app",
-        "slack",
-        "telegram",
-        "discord",
-        "teams",
-        "mattermost",
-        "rocketchat",
-        "matrix",
-        "zulip",
-        "ntfy",
-        "gotify",
-        "bark",
-        "serverchan",
-        "pagerduty",
-        "smtp",
-        "apprise",
-    }
-)

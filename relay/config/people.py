@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from relay.config.check import Mention
@@ -25,6 +25,8 @@ _SHOWN: Final = 6  # names of a circle that a problem spells out
 def check_mentions(mentions: Iterable[Mention], root: Table, problems: Problems) -> None:
     """Each name stands in its section (well or badly written: that is told there)."""
     sections = {section: names_in(root, section) for section in ("recipients", "backends", "sources")}
+    if http := root.get("http"):
+        sections["sources"].setdefault("http", http.place)  # what comes in there is its events' source
     for mention in mentions:
         known = sections[mention.section]
         if mention.name in known:
@@ -36,23 +38,19 @@ def check_mentions(mentions: Iterable[Mention], root: Table, problems: Problems)
             problems.unknown(mention.place, _WORDS[mention.section], mention.name, known)
 
 
-def check_people(config: Config, root: Table, left_out: Collection[str], problems: Problems) -> Recipients:
-    """The recipients without their addresses at backends that are left out."""
+def check_people(config: Config, root: Table, problems: Problems) -> None:
+    """Teams have an end, and behind each name there is an address."""
     recipients = config.recipients
     places = names_in(root, "recipients")
     teams = {name: _members(recipient) for name, recipient in recipients.items()}
     circles, depths = walked(teams)
     _tell_of_teams(circles, depths, places, problems)
     _check_addresses(config, root, problems)
-    served = {name: _served(recipient, left_out) for name, recipient in recipients.items()}
     excused = _excused(recipients, teams, root).union(*circles)
-    reached, reached_now = _reached(recipients, teams, excused), _reached(served, teams, excused)
+    reached = _reached(recipients, teams, excused)
     for name in recipients:
         if name not in reached:
             problems.error(places[name], f"nobody can be reached through {quoted(name)}: it has no address")
-        elif name not in reached_now:
-            problems.warning(places[name], f"{quoted(name)} cannot be reached in this version")
-    return served
 
 
 def names_in(root: Table, section: str) -> dict[str, Place]:
@@ -65,12 +63,6 @@ def _members(recipient: Recipient) -> tuple[str, ...]:
     if isinstance(recipient, Rota):
         return recipient.rota
     return recipient if isinstance(recipient, tuple) else ()
-
-
-def _served(recipient: Recipient, left_out: Collection[str]) -> Recipient:
-    if not isinstance(recipient, dict):
-        return recipient
-    return {backend: to for backend, to in recipient.items() if backend not in left_out}
 
 
 def _tell_of_teams(

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct, field
 from relay.backends.base import Settings
 from relay.backends.template import Template
 from relay.models import Level
-from relay.values import Duration, FilePath, Size
+from relay.values import Duration, FilePath, Secret, Size, is_loopback, parse_listen
 
 # What a text of rules.yaml can be, beyond a text.
 Name = Annotated[str, Meta(extra={"kind": "name"})]  # of a source, backend or recipient
@@ -33,8 +33,12 @@ Time = Annotated[Duration, Meta(gt=0)]  # a duration that passes
 Excluded = Annotated[FilePath, Meta(extra={"kind": "excluded"})]
 SocketPath = Annotated[FilePath, Meta(extra={"kind": "socket"})]
 StorePath = Annotated[str, Meta(extra={"kind": "store", "secrets": True})]
+Listen = Annotated[str, Meta(extra={"kind": "listen"})]  # 127.0.0.1:8787, [::1]:8787, unix:/path
+HostName = Annotated[str, Meta(extra={"kind": "host"})]
 LineSize = Annotated[Size, Meta(ge=1024, le=64 * 1024 * 1024)]
 Count = Annotated[int, Meta(ge=1)]
+
+SHORTEST_TOKEN: Final = 16  # characters
 
 _MESSAGE_GROUP: Final = re.compile(r"\(\?P?<message>")
 
@@ -162,6 +166,41 @@ class Retention(Struct, frozen=True, kw_only=True):
     max_events: Count = 1_000_000
 
 
+class Http(Struct, frozen=True, kw_only=True):
+    """The HTTP port: probes, metrics, the API, and what services report back. Without it nothing listens.
+
+    With a `token` every request needs it (`Authorization: Bearer ...`) but probes and services' reports.
+    """
+
+    listen: Listen  # beyond this host only with `allow_remote` and a `token`
+    url: str = ""  # under which others reach it, as through a proxy
+    hosts: tuple[HostName, ...] = ()  # further names that requests may be addressed to
+    token: Secret = Secret("")
+    allow_remote: bool = False
+    mode: Mode = "0660"  # of a Unix socket
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What no single field shows: (field, what is wrong with it)."""
+        found = []
+        if self.url and (wrong := self._url_problem()):
+            found.append(("url", wrong))
+        if self.token and len(self.token.reveal()) < SHORTEST_TOKEN:
+            found.append(
+                ("token", f"must have at least {SHORTEST_TOKEN} characters, so that nobody guesses it")
+            )
+        if self.listen.startswith("unix:") or is_loopback(parse_listen(self.listen)[0]):
+            return found
+        needed = {"`allow_remote: true`": self.allow_remote, "a `token`": bool(self.token)}
+        if missing := [key for key, given in needed.items() if not given]:
+            found.append(("listen", f"other hosts would reach it: that needs {' and '.join(missing)}"))
+        return found
+
+    def _url_problem(self) -> str:
+        from relay.backends.http import url_problem  # noqa: PLC0415 - aiohttp, only where there is a URL
+
+        return url_problem(self.url) or ("takes no query or fragment" if {"?", "#"} & set(self.url) else "")
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """All of rules.yaml, checked and resolved."""
 
@@ -169,6 +208,7 @@ class Config(Struct, frozen=True, kw_only=True):
     control: SocketPath = ""  # of the commands; default: control.sock beside the first socket, else the store
     operators: RecipientNames = ()  # of relay's own troubles; default: `operators`, `ops`, the last rule's
     retention: Retention = Retention()
+    http: Annotated[Http, Meta(extra={"secrets": True})] | None = None
     sources: dict[Name, SocketSource | TailSource] = field(default_factory=dict)
     backends: dict[Name, Settings] = field(default_factory=dict)
     recipients: dict[Name, type_of_recipient] = field(default_factory=dict)

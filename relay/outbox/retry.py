@@ -6,6 +6,7 @@
        |                  |   BackendDown | Interrupted (attempt not counted)
     dead, cancelled --operator's retry--> pending
     pending, dead --superseded, operator's drop--> cancelled
+    delivered --the service reports later that it failed--> pending (the next address), or dead
 
 Addresses are tried in the order of preference. `address` is the one to use now, `fallbacks` those that
 may still be used, the next one first, and `tried` those given up on at least once, in the order of their
@@ -37,6 +38,7 @@ AWAY: Final = 300.0  # seconds until someone who could be reached nowhere is loo
 AWAY_LEAST: Final = 10.0  # ... but sooner at first, if an address failed that may soon work again
 DOWN_LEAST: Final = 60.0  # seconds between looks at a backend that needs an operator
 DOWN_MOST: Final = 600.0
+RECALL: Final = 660.0  # seconds: services forget an idempotency key after some ten minutes
 PAUSE_LEAST: Final = 0.5  # seconds; what a service may ask for by Retry-After is kept within these
 PAUSE_MOST: Final = 3600.0
 
@@ -94,6 +96,26 @@ def settle(
 def expired(delivery: Delivery) -> Delivery:
     """A delivery whose time was over when it was claimed: dead, without another attempt."""
     return _ended(delivery, DeliveryState.DEAD, f"expired; {delivery.error}" if delivery.error else "expired")
+
+
+def recalled(
+    delivery: Delivery, error: BackendError, now: float, policy: Policy, *, down: Collection[str] = ()
+) -> Delivery:
+    """A delivered delivery of which the service says later that it failed: on to the next address at once.
+
+    Where all were tried, and it may work another time, the same message is sent again after `RECALL`.
+    """
+    failed = replace(delivery, error=_words(error), receipt="", handle="", attempts=delivery.attempts + 1)
+    if now >= delivery.expires_at:
+        return _ended(failed, DeliveryState.DEAD, f"expired; {failed.error}")
+    if isinstance(error, RejectedError):
+        return _rejected(failed, now, down)
+    if untried := _untried(failed.fallbacks, failed):
+        return _waiting(_moved_on(failed, _preferred(untried, down)), now, now)
+    if failed.attempts >= policy.attempts:
+        return _ended(failed, DeliveryState.DEAD, f"{failed.attempts} attempts; {failed.error}")
+    ways = failed.fallbacks
+    return _waiting(_moved_on(failed, _preferred(ways, down)) if ways else failed, now, now + RECALL)
 
 
 def revived(delivery: Delivery, now: float, expires_at: float) -> Delivery:

@@ -105,6 +105,17 @@ class Store(Protocol):
         """
         ...
 
+    async def accepted(self, backend: str, receipt: str) -> list[Delivery]:
+        """Delivered deliveries that the backend accepted under that id, and hasn't told of since."""
+        ...
+
+    async def amend(self, receipt: str, settlements: Sequence[Settlement]) -> list[int]:
+        """Record what a service told later of deliveries that `accepted` gave: new state and attempt.
+
+        Ids of those changed. One that isn't delivered under that receipt any more stays as it is.
+        """
+        ...
+
     async def recover(self, now: float, *, all_leases: bool) -> int:
         """Give back deliveries whose lease ran out (all of them at start: this store has one daemon).
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from relay.backends.base import Door
+from relay.backends.base import CallbackRequest, Door
+from relay.backends.callbacks import CallbackRefusedError
 from relay.backends.http import json_bytes
 from relay.backends.wechat import MiniProgram, Settings, WeChat
 from relay.backends.wechat_answer import bare, until_midnight
@@ -27,7 +28,7 @@ from relay.models import AlertState, Reason
 from relay.values import Secret
 from tests.backends.messages import message, reminder
 from tests.emulators.faults import Fault
-from tests.emulators.wechat import APPID, SECRET, TEMPLATE, User, WeChatServer, anchors
+from tests.emulators.wechat import APPID, CALLBACK_TOKEN, SECRET, TEMPLATE, User, WeChatServer, anchors
 
 FIELDS = {"thing1": "{title}", "thing2": "{module} {host}", "time3": "{last_seen}", "keyword4": "{level}"}
 
@@ -533,3 +534,43 @@ def test_settings_that_work() -> None:
     assert settings.problems() == []
     assert Settings(token_mode="external", token_url=Secret("http://h/t?k=c4n4ry")).problems() == []
     assert "c4n4ry" not in repr(Settings(token_url=Secret("c4n4ry")))
+
+
+class TestCallbacks:
+    async def test_the_console_checks_the_url(self, server: WeChatServer, wechat: Any, door: Door) -> None:
+        backend = wechat(callback_token=Secret(CALLBACK_TOKEN))
+        answer = await backend.callback(asked({**server.signed(), "echostr": "4711"}, door))
+        assert (answer.status, answer.body, answer.content_type) == (200, "4711", "text/plain")
+
+    async def test_a_report_becomes_feedback(self, server: WeChatServer, wechat: Any, door: Door) -> None:
+        backend = wechat(callback_token=Secret(CALLBACK_TOKEN))
+        query, body = server.report(7, "failed:user block")
+        answer = await backend.callback(asked(query, door, body))
+        assert answer.body == "success"
+        (told,) = answer.feedback
+        assert (told.id, told.to) == ("7", "oWang")
+        assert isinstance(told.outcome, RejectedError)
+        other = b"<xml><MsgType>event</MsgType><Event>subscribe</Event></xml>"
+        answer = await backend.callback(asked(server.signed(), door, other))
+        assert (answer.body, answer.feedback) == ("success", ())
+
+    async def test_a_wrong_signature_is_refused(self, server: WeChatServer, wechat: Any, door: Door) -> None:
+        backend = wechat(callback_token=Secret(CALLBACK_TOKEN))
+        query, body = server.report(7, "success", token="another")
+        with pytest.raises(CallbackRefusedError):
+            await backend.callback(asked(query, door, body))
+        with pytest.raises(CallbackRefusedError):
+            await backend.callback(asked({**query, "echostr": "x"}, door))
+
+    async def test_without_a_callback_token_there_is_nothing(
+        self, server: WeChatServer, wechat: Any, door: Door
+    ) -> None:
+        query, body = server.report(7, "success", token="")
+        assert (await wechat().callback(asked(query, door, body))).status == 404
+        assert not wechat().tells_later
+        assert wechat(callback_token=Secret(CALLBACK_TOKEN)).tells_later
+
+
+def asked(query: dict[str, str], door: Door, body: bytes = b"") -> CallbackRequest:
+    method = "POST" if body else "GET"
+    return CallbackRequest(method=method, query=query, headers={}, body=body, now=door.clock.now())

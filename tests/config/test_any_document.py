@@ -11,20 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.config.load import Loaded, load
-from relay.config.schema import Config, Match, Rota, Rule, SocketSource, TailSource
+from relay.config.schema import Config, Http, Match, Rota, Rule, SocketSource, TailSource
 from relay.config.types import keys_of
 from tests.config.fakes import BASE, ENVIRON, TYPES
 
 EXAMPLE = (Path(__file__).parent / "example.yaml").read_text()
 
+STRUCTS = (Config, Http, SocketSource, TailSource, Rota, Rule, Match)
 KEYS = st.sampled_from(
     [
         "<<",
-        "http",
         "type",
         "url",
         "key",
-        *(key for struct in (Config, SocketSource, TailSource, Rota, Rule, Match) for key in keys_of(struct)),
+        *(
+            key
+            for struct in (Config, Http, SocketSource, TailSource, Rota, Rule, Match)
+            for key in keys_of(struct)
+        ),
     ]
 )
 WORDS = st.sampled_from(

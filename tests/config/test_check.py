@@ -70,7 +70,7 @@ def sole(check: Check, text: str) -> str:
         ("sources: {a: {socket: x, labels: {host: |[x]}}}\n", "given a list, allowed: a single value"),
         ("backends: {a: |{url: x}}\n", "the key 'type' is missing (allowed: fake)"),
         ("backends: {a: {type: |fakes}}\n", "unknown backend type 'fakes' (did you mean 'fake'?)"),
-        ("backends: {a: {type: |slak}}\n", "unknown backend type 'slak' (did you mean 'slack'?)"),
+        ("backends: {a: {type: |fke}}\n", "unknown backend type 'fke' (did you mean 'fake'?)"),
         ("backends: {a: |{type: fake}}\n", "the key 'url' is missing"),
         ("backends: {a: {type: fake, url: http://x, timeout: |0s}}\n", "must be more than 0"),
         ("backends: {a: {type: fake, url: http://x, concurrency: |-1}}\n", "must not be negative"),

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
 from aiohttp import web
 from msgspec import Struct
 
@@ -268,6 +269,15 @@ class WeChatServer(HttpEmulator):
         parts = [f"<{name}><![CDATA[{value}]]></{name}>" for name, value in fields.items()]
         parts.append(f"<CreateTime>{int(self.now)}</CreateTime><MsgID>{number}</MsgID>")
         return self.signed(token), f"<xml>{''.join(parts)}</xml>".encode()
+
+    async def call_back(self, url: str, number: int, status: str, to: str = "oWang") -> tuple[int, str]:
+        """Post that report as WeChat does; status and body of the answer, which should be `success`."""
+        query, body = self.report(number, status, to)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, params=query, data=body, headers={"Content-Type": "text/xml"}) as answer,
+        ):
+            return answer.status, await answer.text()
 
     def signed(self, token: str = CALLBACK_TOKEN, nonce: str = "nonce1") -> dict[str, str]:
         """The query of a callback."""

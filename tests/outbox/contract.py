@@ -197,6 +197,48 @@ class StoreContract:
         await store.settle([Settlement(delivery=replace(one, state=PENDING, lease_until=0.0))])
         assert await store.delivery(1) == (replace(one, state=PENDING, lease_until=0.0), [])
 
+    async def test_what_a_service_tells_later_finds_its_deliveries_once(self, store: Store) -> None:
+        one, two, other = await _claimed(store, 3)
+        over = [
+            replace(each, state=DELIVERED, lease_until=0.0, receipt=receipt)
+            for each, receipt in ((one, "m1"), (two, "m1"), (other, "m2"))
+        ]
+        await store.settle([Settlement(delivery=each, attempt=attempt(each.id)) for each in over])
+        assert await store.accepted("rtx", "m1") == over[:2]
+        assert await store.accepted("rtx", "m3") == await store.accepted("mail", "m1") == []
+        onward = replace(over[0], state=PENDING, receipt="", address=MAIL, fallbacks=(), tried=(RTX,))
+        told = attempt(1, outcome="rejected", code="user block")
+        noted = Settlement(delivery=replace(over[1], receipt=""), attempt=attempt(2, detail="confirmed"))
+        changes = [Settlement(delivery=onward, attempt=told), noted]
+        assert await store.amend("m1", changes) == [1, 2]
+        assert await store.delivery(1) == (onward, [attempt(1), told])
+        assert await store.delivery(2) == (noted.delivery, [attempt(2), noted.attempt])
+        assert await store.accepted("rtx", "m1") == []
+        assert await store.amend("m1", changes) == []  # told again: it is known
+        assert await store.delivery(1) == (onward, [attempt(1), told])
+        assert await store.delivery(3) == (over[2], [attempt(3)])
+        assert (await store.next_due())["mail"] == NOW
+
+    async def test_only_what_is_delivered_under_that_receipt_is_amended(self, store: Store) -> None:
+        one, two = await _claimed(store, 2)
+        sent = [replace(each, state=DELIVERED, lease_until=0.0, receipt=f"m{each.id}") for each in (one, two)]
+        await store.settle([Settlement(delivery=sent[1])])
+        changes = [Settlement(delivery=replace(each, state=DEAD, receipt="")) for each in sent]
+        assert await store.accepted("rtx", "m1") == []
+        assert await store.amend("m1", changes) == []  # the first is on its way, the second is another's
+        assert await store.amend("m9", []) == []
+        assert await _states(store) == {1: SENDING, 2: DELIVERED}
+
+    async def test_a_receipt_is_forgotten_with_its_delivery(self, store: Store) -> None:
+        [one] = await _claimed(store, 1)
+        await store.settle(
+            [Settlement(delivery=replace(one, state=DELIVERED, lease_until=0.0, receipt="m1"))]
+        )
+        store = await self.reopen(store)
+        assert [each.id for each in await store.accepted("rtx", "m1")] == [1]
+        assert await store.sweep(0.0, 0.0, NOW + 1, 10) == 1
+        assert await store.accepted("rtx", "m1") == []
+
     async def test_what_was_decided_meanwhile_stands_and_the_attempt_is_recorded(self, store: Store) -> None:
         [one] = await _claimed(store, 1)
         await store.recover(NOW + 61, all_leases=False)

@@ -19,7 +19,18 @@ from relay.errors import (
     TemporaryError,
 )
 from relay.models import Address, Delivery, DeliveryState
-from relay.outbox.retry import TURN, Interrupted, Outcome, Policy, backoff, expired, revived, settle
+from relay.outbox.retry import (
+    RECALL,
+    TURN,
+    Interrupted,
+    Outcome,
+    Policy,
+    backoff,
+    expired,
+    recalled,
+    revived,
+    settle,
+)
 from tests.outbox.samples import MAIL, NOW, ROBOT, RTX, delivery
 
 PENDING, DEAD = DeliveryState.PENDING, DeliveryState.DEAD
@@ -246,3 +257,39 @@ def test_every_delivery_ends_after_a_bounded_number_of_tries(
         one = settle(one, course[tries % len(course)], now, POLICY, lambda: 0.5)
         now, tries = one.next_at, tries + 1
         assert tries <= 24 * 60  # less than one a minute over the day that it lives
+
+
+def told_later(*addresses: Address, **changes: Any) -> Delivery:
+    """A delivered delivery that the service may still tell of."""
+    kept = {"state": DeliveryState.DELIVERED, "lease_until": 0.0, "receipt": "m1", "handle": "h1"}
+    return replace(sending(*addresses), **{**kept, **changes})
+
+
+def test_a_late_rejection_goes_to_the_next_address_and_never_comes_back() -> None:
+    onward = recalled(told_later(), REJECTED, NOW, POLICY)
+    assert (onward.state, onward.next_at, onward.address) == (PENDING, NOW, MAIL)
+    assert (onward.fallbacks, onward.tried, onward.attempts) == ((), (RTX,), 0)
+    assert (onward.receipt, onward.handle, onward.error) == ("", "", "rejected: no such user")
+    over = recalled(told_later(RTX), REJECTED, NOW, POLICY)
+    assert (over.state, over.receipt) == (DEAD, "")
+
+
+def test_a_late_failure_takes_an_untried_address_that_is_not_down() -> None:
+    onward = recalled(told_later(RTX, MAIL, ROBOT), TEMPORARY, NOW, POLICY, down=["mail"])
+    assert (onward.address, onward.next_at) == (ROBOT, NOW)
+    assert onward.fallbacks == (MAIL, RTX)
+
+
+def test_a_late_failure_without_another_way_is_sent_again_once_keys_are_forgotten() -> None:
+    again = recalled(told_later(RTX), TEMPORARY, NOW, POLICY)
+    assert (again.state, again.address, again.next_at) == (PENDING, RTX, NOW + RECALL)
+    assert again.attempts == 1
+    round_again = recalled(told_later(RTX, MAIL, tried=(MAIL,)), TEMPORARY, NOW, POLICY)
+    assert (round_again.address, round_again.next_at) == (MAIL, NOW + RECALL)
+
+
+def test_late_failures_have_an_end() -> None:
+    assert recalled(told_later(RTX, attempts=19), TEMPORARY, NOW, POLICY).state is DEAD
+    late = NOW + 10 * 86400
+    over = recalled(told_later(), TEMPORARY, late, POLICY)
+    assert (over.state, over.error) == (DEAD, "expired; temporary [500]: answered 500")

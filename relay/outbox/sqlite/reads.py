@@ -141,6 +141,18 @@ def handle(db: sqlite3.Connection, alert: int, address: Address) -> str:
     return "" if found is None else str(found[0])
 
 
+def accepted(db: sqlite3.Connection, backend: str, receipt: str) -> list[Delivery]:
+    """Delivered under that id, and not told of since."""
+    found = db.execute(
+        f"""
+        SELECT {rows.DELIVERY} FROM deliveries INDEXED BY deliveries_by_receipt
+        WHERE receipt <> '' AND backend = ? AND receipt = ? AND state = 'delivered' ORDER BY id
+        """,
+        (backend, receipt),
+    )
+    return [rows.delivery(row) for row in found.fetchall()]
+
+
 def events_of(db: sqlite3.Connection, wanted: int, most: int) -> list[StoredEvent]:
     """An alert's latest events, newest first."""
     latest = db.execute(

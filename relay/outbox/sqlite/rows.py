@@ -31,7 +31,7 @@ ALERT: Final = (
 )
 DELIVERY: Final = (
     "id, alert, recipient, reason, backend, address, fallbacks, message, state, created_at,"
-    " next_at, expires_at, attempts, lease_until, tried, error, handle"
+    " next_at, expires_at, attempts, lease_until, tried, error, handle, receipt"
 )
 ATTEMPT: Final = "delivery, backend, address, started_at, seconds, outcome, code, detail"
 POSITION: Final = "source, dev, inode, path, offset, head, tail, seen_at"
@@ -155,6 +155,7 @@ def delivery_row(delivery: Delivery) -> Row:
         dump(delivery.tried) if delivery.tried else "[]",
         delivery.error,
         delivery.handle,
+        delivery.receipt,
     )
 
 
@@ -177,6 +178,7 @@ def delivery(row: Row) -> Delivery:
         tried=_addresses(row[14]),
         error=row[15],
         handle=row[16],
+        receipt=row[17],
     )
 
 
@@ -195,6 +197,7 @@ def settled_row(delivery: Delivery) -> Row:
         dump(delivery.tried) if delivery.tried else "[]",
         delivery.error,
         delivery.handle,
+        delivery.receipt,
     )
 
 

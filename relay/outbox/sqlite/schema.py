@@ -16,7 +16,10 @@ from relay.errors import StoreError, StoreTooNewError
 APPLICATION_ID: Final = int.from_bytes(b"rely")  # marks the file as ours (PRAGMA application_id)
 
 # Step n turns version n into n + 1. Released steps never change; a new version is a new step.
-STEPS: Final[tuple[str, ...]] = (resources.files(__package__).joinpath("schema.sql").read_text("utf-8"),)
+STEPS: Final[tuple[str, ...]] = tuple(
+    resources.files(__package__).joinpath(name).read_text("utf-8")
+    for name in ("schema.sql", "schema_receipts.sql")
+)
 
 
 def create(path: Path) -> None:

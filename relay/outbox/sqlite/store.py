@@ -96,6 +96,12 @@ class SqliteStore:
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         await self._writer.make(partial(writes.settle, settlements=settlements))
 
+    async def accepted(self, backend: str, receipt: str) -> list[Delivery]:
+        return await self._reader.run(reads.accepted, backend, receipt)
+
+    async def amend(self, receipt: str, settlements: Sequence[Settlement]) -> list[int]:
+        return await self._writer.make(partial(writes.amend, receipt=receipt, settlements=settlements))
+
     async def recover(self, now: float, *, all_leases: bool) -> int:
         return await self._writer.make(partial(writes.recover, now=now, all_leases=all_leases))
 

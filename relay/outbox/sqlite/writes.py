@@ -30,7 +30,7 @@ _UPDATE_DELIVERIES: Final = """
     UPDATE deliveries SET
         state = column2, backend = column3, address = column4, fallbacks = column5, next_at = column6,
         expires_at = column7, attempts = column8, lease_until = column9, tried = column10, error = column11,
-        handle = column12
+        handle = column12, receipt = column13
     FROM (
 """
 _UPSERT_POSITIONS: Final = """
@@ -97,6 +97,29 @@ def settle(db: sqlite3.Connection, settlements: Sequence[Settlement]) -> None:
         [rows.settled_row(settlement.delivery) for settlement in settlements],
         ") WHERE deliveries.id = column1 AND deliveries.state = 'sending'",
     )
+    _record(db, settlements)
+
+
+def amend(db: sqlite3.Connection, receipt: str, settlements: Sequence[Settlement]) -> list[int]:
+    """What a service told later; nothing of deliveries that aren't what they were when it was looked up."""
+    wanted = json.dumps([made.delivery.id for made in settlements])
+    found = db.execute(
+        """
+        SELECT id FROM deliveries
+        WHERE id IN (SELECT value FROM json_each(?)) AND state = 'delivered' AND receipt = ?
+        """,
+        (wanted, receipt),
+    )
+    still = {row[0] for row in found.fetchall()}
+    chosen = [made for made in settlements if made.delivery.id in still]
+    changed = [rows.settled_row(made.delivery) for made in chosen]
+    wide(db, _UPDATE_DELIVERIES, changed, ") WHERE deliveries.id = column1")
+    _record(db, chosen)
+    return sorted(still)
+
+
+def _record(db: sqlite3.Connection, settlements: Sequence[Settlement]) -> None:
+    """The attempts, as far as their deliveries are still there."""
     wide(
         db,
         f"INSERT INTO attempts ({rows.ATTEMPT}) SELECT recorded.* FROM (",

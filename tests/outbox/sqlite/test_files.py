@@ -102,6 +102,24 @@ def test_an_old_store_takes_the_steps_it_lacks() -> None:
         assert db.execute("PRAGMA user_version").fetchone() == (2,)
 
 
+async def test_a_store_of_version_1_keeps_what_it_has(path: Path, clock: FakeClock) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        migrate(db, STEPS[:1])
+        db.execute("INSERT INTO meta VALUES ('id', 'abc')")
+        message = '{"reason":"first","title":"t","level":40,"rule":"r","module":"m","state":"firing",'
+        message += '"count":1,"first_seen":1.0,"last_seen":1.0,"text":"t"}'
+        values = f"(7, NULL, 'wang', 'first', 'a', 'w', '[]', '{message}', 'delivered'"
+        db.execute(f"INSERT INTO deliveries VALUES {values}, 1.0, 1.0, 9.0, 0, 0.0, '[]', '', '')")
+    store = await SqliteStore.open(path, clock)
+    found = await store.delivery(7)
+    assert found is not None
+    assert (found[0].recipient, found[0].receipt) == ("wang", "")
+    assert await store.accepted("a", "") == []
+    await store.close()
+
+
 def test_a_step_that_fails_leaves_the_version_before_it() -> None:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -122,6 +140,7 @@ PLANS = {
     "deliveries_sending": f"{_OWED} state = 'sending'",
     "deliveries_dead": f"{_OWED} state = 'dead'",
     "deliveries_over": f"{_OWED} state IN ('delivered', 'cancelled') ORDER BY created_at",
+    "deliveries_by_receipt": f"{_OWED} receipt <> '' AND backend = 'a' AND receipt = 'm1'",
     "attempts_of_delivery": "SELECT seq FROM attempts WHERE delivery = 1 ORDER BY seq",
     "attempts_by_time": "SELECT backend FROM attempts WHERE started_at >= 1 ORDER BY started_at",
 }
@@ -129,7 +148,8 @@ PLANS = {
 
 def test_each_index_serves_a_query_without_sorting() -> None:
     with closing(sqlite3.connect(":memory:")) as db:
-        db.executescript(STEPS[0])
+        for step in STEPS:
+            db.executescript(step)
         made = db.execute("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql > ''")
         assert {name for (name,) in made} == set(PLANS)
         for index, query in PLANS.items():

@@ -1,0 +1,1 @@
+"""The HTTP port: probes, metrics, the API, what services report. It alone imports aiohttp's server."""
