@@ -45,6 +45,7 @@ from relay.reload import Edits, Prepared, prepare
 from relay.routing.recipients import addresses
 from relay.scope import serving
 from relay.sources.intake import Intake
+from relay.sources.scan import engine
 from relay.sources.trouble import Trouble
 from relay.web.inside import Inside, Tallies
 from relay.web.port import Port
@@ -97,6 +98,7 @@ class App:
             report=self._report_trouble,
             inherited=systemd.inherited_sockets(),
         )
+        self._feeds.scan_for(rules.sieves)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
@@ -166,7 +168,13 @@ class App:
             ctypes.CDLL(None).malloc_trim(0)
         self._is_ready = True
         config = self._rules.config
-        log.info("started", version=__version__, rules=len(config.rules), sources=len(config.sources))
+        log.info(
+            "started",
+            version=__version__,
+            rules=len(config.rules),
+            sources=len(config.sources),
+            scan=engine.name(),
+        )
         systemd.notify(READY=1, STATUS=self._summary())
 
     def _summary(self) -> str:
@@ -249,7 +257,7 @@ class App:
         async with self._reloading:
             systemd.notify(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
             self._edits.taken()
-            prepared = await asyncio.to_thread(prepare, self._path)
+            prepared = await asyncio.to_thread(prepare, self._path, scan=True, keep=True)
             if prepared.rules is None:
                 self._refuse(prepared)
             else:
@@ -274,6 +282,7 @@ class App:
         backends = await self._built(rules.config)
         old, self._rules = self._rules, rules
         self._pipeline.rules = rules
+        self._feeds.scan_for(rules.sieves)
         self._dispatcher.templates.apply(rules.config)
         self._port.apply(rules.config.http)
         self._pipeline.book.reschedule()
@@ -352,6 +361,7 @@ class App:
             "refused": self._config_refused,
             "pipeline": self._pipeline.status(),
             "sources": self._feeds.status(),
+            "scan": engine.name(),
             "backends": self._dispatcher.status(),
             "http": self._port.status(),
             "store": await self._store.counts(),

@@ -16,6 +16,7 @@ from relay.errors import RelayError
 from relay.models import Batch, Json, Position
 from relay.outbox.store import Store
 from relay.sources.intake import Intake
+from relay.sources.scan.sieve import Sieves
 from relay.sources.socket import Listener
 from relay.sources.tail import Tail
 from relay.sources.trouble import Trouble
@@ -54,6 +55,7 @@ class Feeds:
         self._inherited = inherited
         self._feeds: dict[str, Feed] = {}
         self._ended: list[Listener] = []  # read no more, but still owe answers until all is committed
+        self._sieves: Mapping[str, Sieves] = {}
         self._group: asyncio.TaskGroup | None = None
 
     async def run(
@@ -79,6 +81,13 @@ class Feeds:
         for name, settings in sources.items():
             if name not in self._feeds:
                 await self._begin(name, settings, positions)
+
+    def scan_for(self, sieves: Mapping[str, Sieves]) -> None:
+        """From now on let only those lines through that these sieves want."""
+        self._sieves = sieves
+        for name, feed in self._feeds.items():
+            if isinstance(feed.worker, Tail):
+                feed.worker.scan_for(sieves.get(name))
 
     async def close(self) -> None:
         """Let go of listeners whose last events are committed and answered."""
@@ -110,6 +119,7 @@ class Feeds:
             first_start=not mine,
             report=self._report,
         )
+        tail.scan_for(self._sieves.get(name))
         if not mine:
             self._intake.put_nowait(Batch(events=[], positions=[_known(name)]))
         self._feeds[name] = Feed(settings, tail, self._group.create_task(tail.run()))

@@ -40,6 +40,7 @@ from relay.routing.recipients import addresses
 from relay.routing.render import message
 from relay.routing.ruleset import Ruleset
 from relay.sources.intake import Intake
+from relay.sources.scan.sieve import Sieves
 
 log = structlog.get_logger()
 
@@ -87,6 +88,7 @@ class Rules(Struct, frozen=True):
     ruleset: Ruleset
     by_name: dict[str, Rule]
     own: Rule  # takes relay's own events, whatever the rules say: they can't loop
+    sieves: dict[str, Sieves] = field(default_factory=dict)  # by source: what its lines are scanned for
 
     @classmethod
     def of(cls, config: Config, ruleset: Ruleset) -> Rules:

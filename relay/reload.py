@@ -13,16 +13,18 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from relay.backends.registry import Types
 from relay.config.load import load
-from relay.config.problems import Problem
+from relay.config.problems import Problem, quoted
 from relay.config.schema import Config, TailSource
 from relay.models import Event
 from relay.pipeline import Rules
 from relay.routing import proof
 from relay.routing.ruleset import Ruleset
 from relay.sources.parse import guess
+from relay.sources.scan.sieve import sieves_of
 
 SETTLED: Final = 0.5  # seconds a file must have been still: editors truncate first and write later
 
@@ -34,8 +36,11 @@ class Prepared(Struct):
     problems: list[Problem]
 
 
-def prepare(path: str, *, lenient_secrets: bool = False) -> Prepared:
-    """Read and check `path`; never raises for what the user wrote."""
+def prepare(path: str, *, lenient_secrets: bool = False, scan: bool = False, keep: bool = False) -> Prepared:
+    """Read and check `path`; never raises for what the user wrote.
+
+    `scan`: also compile what log files are scanned for, which takes up to seconds; `keep` it beside the store.
+    """
     loaded = load(path, backend_types=Types(), environ=os.environ, lenient_secrets=lenient_secrets)
     config, problems = loaded.config, list(loaded.problems)
     if config is None:
@@ -44,7 +49,25 @@ def prepare(path: str, *, lenient_secrets: bool = False) -> Prepared:
     problems.sort()
     if any(problem.severity == "error" for problem in problems):
         return Prepared(None, problems)
-    return Prepared(Rules.of(config, Ruleset(config)), problems)
+    rules = Rules.of(config, Ruleset(config))
+    if scan:
+        rules = replace(rules, sieves=sieves_of(config, Path(config.store).parent if keep else None))
+        problems += costs(rules)
+        problems.sort()
+    return Prepared(rules, problems)
+
+
+def costs(rules: Rules) -> list[Problem]:
+    """The rules for whose sake every line of a source is looked at, some ten times as slow as a scan."""
+    return [
+        Problem(
+            "warning",
+            rules.by_name[each.rule].place,
+            f"rule {quoted(each.rule)} has every line of source {quoted(source)} looked at: {each.why}",
+        )
+        for source, sieves in rules.sieves.items()
+        for each in sieves.costly
+    ]
 
 
 def parser(config: Config) -> Callable[[str], Event]:

@@ -21,7 +21,7 @@ def main(name: str, given: Sequence[str]) -> int:
 
     from relay.reload import prepare  # noqa: PLC0415 - heavy, and not for --help
 
-    prepared = prepare(path, lenient_secrets=True)
+    prepared = prepare(path, lenient_secrets=True, scan=True)
     errors = sum(problem.severity == "error" for problem in prepared.problems)
     warnings = len(prepared.problems) - errors
     if options.json:

@@ -162,6 +162,7 @@ def _status_text(data: dict[str, Any]) -> str:
     ]
     parts += ["", table(("backend", "type", "state", "in flight", "accepted", ""), backends)]
     parts += ["", *(_source_line(source) for source in data["sources"])]
+    parts.append(f"log files are scanned by {data['scan']}")
     return "\n".join(parts)
 
 

@@ -22,7 +22,7 @@ def main(name: str, given: Sequence[str]) -> int:
     from relay.reload import prepare  # noqa: PLC0415
 
     log.configure(level=options.log_level)
-    prepared = prepare(path)
+    prepared = prepare(path, scan=True, keep=True)
     for problem in prepared.problems:
         print(problem, file=sys.stderr)
     if prepared.rules is None:

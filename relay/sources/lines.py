@@ -33,6 +33,7 @@ class RawEvent(Struct, frozen=True, gc=False):
     offset: int  # where its first line starts in the file
     end: int  # the offset after its last line
     cut: int = 0  # bytes cut away
+    headed: bool = True  # it began with a header, or needs none to be an event of its own
 
 
 class Script(Struct, frozen=True, gc=False):

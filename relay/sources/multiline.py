@@ -99,7 +99,7 @@ class Joiner:
         """The pending event, whole or not."""
         if not self._lines:
             return None
-        event = RawEvent(self._lines, self._offset, self._end, self._cut)
+        event = RawEvent(self._lines, self._offset, self._end, self._cut, self._headed)
         self._reset()
         return event
 

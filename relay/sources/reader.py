@@ -181,7 +181,7 @@ class Reader:
 
 
 def _wanted(raw: RawEvent, sieve: Sieve | None) -> bool:
-    if sieve is None or raw.cut:
+    if sieve is None or raw.cut or not raw.headed:
         return True
     data = raw.lines[0] if len(raw.lines) == 1 else _NEWLINE.join(raw.lines)
     return sieve.wants(data + _NEWLINE)

@@ -30,6 +30,7 @@ from relay.sources.lines import readable
 from relay.sources.parse import Parser
 from relay.sources.position import Mark
 from relay.sources.register import Register
+from relay.sources.scan.sieve import Sieves
 from relay.sources.succession import Succession
 from relay.sources.trouble import Trouble, Troubles
 from relay.sources.turns import Turns
@@ -103,6 +104,10 @@ class Tail:
             self._handover.pay()
             self._turns.close()
 
+    def scan_for(self, sieves: Sieves | None) -> None:
+        """From now on let only those events through that these sieves want; None: all."""
+        self._turns.sieves = sieves
+
     async def run_once(self) -> int:
         """One look at everything, read to the end; the number of events handed over."""
         before = self._handover.events
@@ -123,6 +128,7 @@ class Tail:
             "behind": behind,
             "unreadable": self._troubles.paths("unreadable"),
             "polling": self._watch.polling,
+            "every_line_for": [each.rule for each in self._turns.sieves.costly] if self._turns.sieves else [],
         }
 
     # --- the loop ---

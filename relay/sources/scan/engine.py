@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 import re2
 import structlog
 
+
 def _hyperscan() -> Any:
     """The binding; None where there is no wheel for the platform: RE2 does the same, slower."""
     try:
@@ -45,7 +46,10 @@ class Engine(Protocol):
     """Many patterns compiled."""
 
     def ends(self, data: bytes) -> list[int]:
-        """Offsets behind a byte of each line in which something was found, ascending; several for a line at times."""
+        """Offsets behind a byte in each line where something begins or ends that was found.
+
+        Ascending; there may be several for a line.
+        """
         ...
 
 
@@ -93,12 +97,9 @@ class Re2:
         """As `Engine.ends`."""
         found, at = [], 0
         while at < len(data) and (match := self._search(data, at)):
-            end = max(match.end(), match.start() + 1)
-            found.append(end)
-            line = data.find(b"\n", end - 1)
-            if line < 0:
-                break
-            at = line + 1
+            # By the line where it begins: the next one may begin before this one ends.
+            found.append(match.start() + 1)
+            at = data.find(b"\n", match.start()) + 1 or len(data)
         return found
 
 

@@ -59,7 +59,9 @@ class Asking:
         self._source = source
         self._settings = settings
         joined = Joiner(settings).holds and settings.format in {"python", "java"}
-        self._begins = headers.MAY_START if joined else ""  # lines without a header never begin an event there
+        self._begins = (
+            headers.MAY_START if joined else ""
+        )  # lines without a header never begin an event there
         escapes = settings.format in _MEMBERS
         self._alphabet = Alphabet.of(settings.encoding, escapes=escapes)
         self._broken = escapes or settings.format == "regex"

@@ -9,12 +9,12 @@ from typing import Final
 import re2
 from msgspec import Struct
 
-from relay.config.schema import Rule, TailSource
+from relay.config.schema import Config, Rule, TailSource
 from relay.config.texts import any_of
+from relay.sources.lines import readable
 from relay.sources.scan.engine import Engine, EngineError, build
 from relay.sources.scan.needs import Asking, Needs
 
-MOST_RULES: Final = 10_000
 FLOODED: Final = (
     16  # bytes of a block for each hit, at the least: with more hits a scan costs more than it saves
 )
@@ -93,12 +93,9 @@ class Sieves:
     """The sieves of one source: one for all files, or one more for a file whose own module some rules name."""
 
     def __init__(
-        self,
-        source: str,
-        settings: TailSource,
-        rules: Sequence[Rule],
-        cache: Path | None = None,
+        self, source: str, settings: TailSource, rules: Sequence[Rule], cache: Path | None = None
     ) -> None:
+        """`settings` are the source's, its lines as they come from `lines`; `cache` is a folder."""
         self._asking = Asking(source, settings)
         self._named = [(rule, any_of(rule.match.module, dotted=True)) for rule in rules if rule.match.module]
         self._cache = cache
@@ -142,3 +139,12 @@ class Sieves:
     def _built(self, needs: Needs) -> tuple[tuple[Engine, ...], tuple[Runs, ...]]:
         engines = (build(tuple(needs.patterns), self._cache),) if needs.patterns else ()
         return engines, (Runs(needs.low),) if needs.low else ()
+
+
+def sieves_of(config: Config, cache: Path | None = None) -> dict[str, Sieves]:
+    """The sieves of all tailed sources, by name. Takes up to seconds with thousands of rules."""
+    return {
+        name: Sieves(name, readable(source), config.rules, cache)
+        for name, source in config.sources.items()
+        if isinstance(source, TailSource)
+    }
