@@ -15,7 +15,7 @@ LINES = 1_000
 PAUSE = 0.005  # seconds between two lines
 NEW = 2_000  # files that appear one after the other
 IDLE = 10_000  # files that get none
-SECONDS = 20.0  # they are watched
+SECONDS = 60.0  # they are watched: looks at everything are rare where there are many
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ Each tool runs alone on one core, over files at rest in the page cache, and has 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -33,7 +34,7 @@ def main() -> int:
         shutil.rmtree(cache())
         return 0
     results: dict[Cell, list[Result]] = {}
-    print(machine())
+    print(f"{machine()}; load {os.getloadavg()[0]:.1f} before: where others work too, compare CPU-s")
     for count in options.rules:
         for density in options.density:
             cell = Cell(count, density / 100)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from tests.bench.scan.contest import Result
@@ -33,32 +33,44 @@ def row(result: Result, relay: Result) -> str:
 
 
 def markdown(results: Results, machine: str) -> str:
-    """MB/s of every tool in every cell, and relay's processor time and memory below."""
-    cells = list(results)
-    tools = list(dict.fromkeys(result.tool for each in results.values() for result in each))
-    found = {(cell, result.tool): result for cell, each in results.items() for result in each}
-    lines = [
-        f"MB/s of one core, start-up included ({machine}):",
+    """MB/s and processor time of every tool in every cell, and relay's memory."""
+    return "\n".join(
+        [
+            *_table(f"MB/s of one core, start-up included ({machine}):", results, lambda each: each.rate),
+            "",
+            *_table("Processor seconds a GB:", results, lambda each: each.cpu),
+            _line(
+                "relay's peak, MiB",
+                [
+                    _shown(_of("relay", each), lambda own: own.cost.rss if own.cost else 0)
+                    for each in results.values()
+                ],
+            ),
+        ]
+    )
+
+
+def _table(title: str, results: Results, value: Callable[[Result], float]) -> list[str]:
+    tools = dict.fromkeys(result.tool for each in results.values() for result in each)
+    return [
+        title,
         "",
-        "| | " + " | ".join(cell.name for cell in cells) + " |",
-        "|---|" + "---:|" * len(cells),
+        _line("", [cell.name for cell in results]),
+        "|---|" + "---:|" * len(results),
+        *(_line(tool, [_shown(_of(tool, each), value) for each in results.values()]) for tool in tools),
     ]
-    lines += [_line(tool, [_rate(found.get((cell, tool))) for cell in cells]) for tool in tools]
-    own = [found.get((cell, "relay")) for cell in cells]
-    if any(own):
-        lines.append(_line("relay, CPU-s a GB", [_number(each.cpu) if each else "" for each in own]))
-        lines.append(
-            _line("relay, peak MiB", [f"{each.cost.rss:.0f}" if each and each.cost else "" for each in own])
-        )
-    return "\n".join(lines)
+
+
+def _of(tool: str, results: Sequence[Result]) -> Result | None:
+    return next((each for each in results if each.tool == tool), None)
+
+
+def _shown(result: Result | None, value: Callable[[Result], float]) -> str:
+    return "-" if result is None or result.cost is None else _number(value(result))
 
 
 def _line(name: str, values: Sequence[str]) -> str:
     return f"| {name} | " + " | ".join(values) + " |"
-
-
-def _rate(result: Result | None) -> str:
-    return "-" if result is None or result.cost is None else _number(result.rate)
 
 
 def _ratio(result: Result, relay: Result) -> str:
