@@ -5,10 +5,10 @@ PY := $(VENV)/bin/python
 RELAY := $(VENV)/bin/relay
 PACKAGES := logrotate bsdutils
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench soak clean
+.PHONY: help run test lint bench bench-scan bench-live soak clean
 
 help: ## say what there is
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # A Debian without python3-venv can't make one: as root it is installed, else said.
 $(PY):
@@ -54,6 +54,12 @@ test: $(VENV)/.installed-test packages ## everything: ruff, mypy, pytest
 
 bench: $(VENV)/.installed-test ## the benchmarks, each beside its baseline
 	@$(PY) -m tests.bench
+
+bench-scan: $(VENV)/.installed-test ## a gigabyte of logs: relay beside grep, ripgrep, syslog-ng and others (SCAN="--size 64MiB" is quick)
+	@$(PY) -m tests.bench.scan $(SCAN)
+
+bench-live: $(VENV)/.installed-test ## 1,000 files with lines coming, 10,000 quiet ones
+	@$(PY) -m tests.bench live
 
 soak: $(VENV)/.installed-test packages ## the long chaos runs (10 minutes)
 	@$(PY) -m tests.e2e.chaos --kills 100 --seconds 60

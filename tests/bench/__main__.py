@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import dispatch, flood, intake, latency, many, size
+from tests.bench import dispatch, flood, intake, latency, live, many, size
 from tests.bench.stage import machine
 
 ALL = {
@@ -13,6 +13,7 @@ ALL = {
     "dispatch": dispatch.main,
     "many": many.main,
     "size": size.main,
+    "live": live.main,
     "flood": flood.main,
 }
 
