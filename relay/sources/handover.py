@@ -25,16 +25,17 @@ class Handover:
         self._owing: dict[Generation, None] = {}  # whose position moved without an event
         self._paid_at = -math.inf
 
-    def give(self, events: list[Event], positions: list[Position], size: int) -> None:
-        """Events that came of `size` bytes, with what may be saved then."""
+    def give(self, events: list[Event], positions: list[Position]) -> None:
+        """Events, with what may be saved then."""
         self.events += len(events)
+        size = sum(len(event.message) for event in events)
         self._intake.put_nowait(Batch(events=events, positions=positions, size=size))
 
-    def progress(self, generation: Generation, events: list[Event], size: int) -> None:
+    def progress(self, generation: Generation, events: list[Event]) -> None:
         """A generation was read on."""
         generation.settle()
         if events:
-            self.give(events, self.positions([generation]), size)
+            self.give(events, self.positions([generation]))
         else:
             self.owe(generation)
 
@@ -58,13 +59,13 @@ class Handover:
     def pay(self) -> None:
         """Hand over the positions that wait, all in one batch."""
         if self._owing:
-            self.give([], self.positions(list(self._owing)), 0)
+            self.give([], self.positions(list(self._owing)))
             self._paid_at = self._clock.monotonic()
 
     def pay_for(self, generation: Generation) -> None:
         """Hand over its position now, if that is news."""
         if generation.mark.offset != generation.told:
-            self.give([], self.positions([generation]), 0)
+            self.give([], self.positions([generation]))
 
     @property
     def due(self) -> float:

@@ -191,7 +191,7 @@ class Turns:
         reader = generation.reading(self._settings, self._parser)
         path = shown(generation.path)
         events = reader.feed(data, path, now, monotonic, self._sieve(path))
-        self._handover.progress(generation, events, len(data))
+        self._handover.progress(generation, events)
         self._schedule(generation)
 
     def _adapt(self, size: int, read: int, took: float) -> None:
@@ -222,7 +222,7 @@ class Turns:
         reader = generation.reader
         path = shown(generation.path)
         events = reader.flush(path, self._clock.now(), self._sieve(path)) if reader else []
-        self._handover.progress(generation, events, 0)
+        self._handover.progress(generation, events)
         self._schedule(generation)
 
     def _schedule(self, generation: Generation) -> None:
@@ -255,7 +255,7 @@ class Turns:
         self._due.pop(generation, None)
         positions = self._last_positions(generation)
         if events or positions:
-            self._handover.give(events, positions, 0)
+            self._handover.give(events, positions)
         self._tell_damage(generation)
         self._release(generation)
 
