@@ -43,9 +43,9 @@ from relay.outbox.store import Store
 from relay.pipeline import RELAY, Pipeline, Rules
 from relay.reload import Edits, Prepared, prepare
 from relay.routing.recipients import addresses
+from relay.scan import engine
 from relay.scope import serving
 from relay.sources.intake import Intake
-from relay.sources.scan import engine
 from relay.sources.trouble import Trouble
 from relay.web.inside import Inside, Tallies
 from relay.web.port import Port

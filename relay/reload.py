@@ -51,7 +51,9 @@ def prepare(path: str, *, lenient_secrets: bool = False, scan: bool = False, kee
         return Prepared(None, problems)
     rules = Rules.of(config, Ruleset(config))
     if scan:
-        rules = replace(rules, sieves=sieves_of(config, Path(config.store).parent if keep else None))
+        cache = Path(config.store).parent if keep else None
+        rules.ruleset.quicken(cache)
+        rules = replace(rules, sieves=sieves_of(config, cache))
         problems += costs(rules)
         problems.sort()
     return Prepared(rules, problems)

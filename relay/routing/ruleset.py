@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import Final, Literal
 
-import re2
 from msgspec import Struct
 
-from relay.config.schema import Config, Rule
-from relay.config.texts import Predicate, compiled, pattern_of
+from relay.config.schema import Config, Rule, Text
 from relay.models import Event, Level
 from relay.routing.matcher import Condition, Matcher
+from relay.routing.shortlist import Shortlist
+from relay.scan.engine import EngineError
 
 # Combinations of source, module and level remembered. Modules come from outside and may be endless.
 _REMEMBERED: Final = 16_384
-# One pattern over all rules' messages is worth its own search from this many conditions on (1 us each).
-_WORTH_A_GATE: Final = 4
+# Rules that are asked one by one: a search for all conditions at once takes as long.
+_FEW: Final = 2
 
 
 class Step(Struct, frozen=True):
@@ -32,7 +35,6 @@ class _Candidate(Struct, frozen=True):
     rule: Rule
     conditions: tuple[Condition, ...]
     except_: tuple[Condition, ...]  # all of them holding excludes the event; empty: nothing does
-    needs_message: bool
 
     def takes(self, event: Event) -> bool:
         """Whether what is left to ask holds."""
@@ -46,6 +48,13 @@ class _Candidates(Struct, frozen=True):
 
     settled: tuple[Rule, ...] | None  # the answer, where neither message nor labels can change it
     rules: tuple[_Candidate, ...]
+    always: tuple[int, ...] = ()  # those that must be asked whatever the shortlist says
+    by_text: dict[Text, list[int]] = {}  # those that needn't, by each of their message conditions
+
+    def among(self, texts: Collection[Text]) -> Iterable[_Candidate]:
+        """Those left, in order, if of the conditions on the shortlist only these may hold."""
+        numbers = {*self.always, *(number for text in texts for number in self.by_text.get(text, ()))}
+        return [self.rules[number] for number in sorted(numbers)]
 
 
 class _Compiled(Struct, frozen=True):
@@ -58,12 +67,11 @@ class _Compiled(Struct, frozen=True):
         if not self.match.fixed(source, module, level):
             return None
         conditions = self.match.conditions
-        needs_message = any(not each.is_label for each in conditions)
         if self.except_ is None or not self.except_.fixed(source, module, level):
-            return _Candidate(self.rule, conditions, (), needs_message)
+            return _Candidate(self.rule, conditions, ())
         if not self.except_.conditions:
             return None
-        return _Candidate(self.rule, conditions, self.except_.conditions, needs_message)
+        return _Candidate(self.rule, conditions, self.except_.conditions)
 
     def failure(self, event: Event) -> str:
         """Why the rule doesn't take the event, in words; empty if it does."""
@@ -85,8 +93,14 @@ class Ruleset:
             for rule in config.rules
         )
         self._by_name = {rule.name: rule for rule in config.rules}
-        self._gate = _gate(config.rules)
+        self._shortlist: Shortlist | None = None
         self._known: dict[tuple[str, str, Level], _Candidates] = {}
+
+    def quicken(self, cache: Path | None = None) -> None:
+        """Compile what makes `route` quick with many rules: up to seconds, which only a daemon gets back."""
+        with contextlib.suppress(EngineError):
+            self._shortlist = Shortlist((each.rule for each in self._rules), cache)
+            self._known.clear()
 
     def rule(self, name: str) -> Rule | None:
         """The rule of that name; None if there is none (any more)."""
@@ -100,7 +114,7 @@ class Ruleset:
             candidates = self._remember(key)
         if candidates.settled is not None:
             return candidates.settled
-        return self._ask(candidates.rules, event)
+        return self._ask(candidates, event)
 
     def trace(self, event: Event) -> list[Step]:
         """For each rule why it takes the event or doesn't: the first condition that fails."""
@@ -120,15 +134,16 @@ class Ruleset:
     def _remember(self, key: tuple[str, str, Level]) -> _Candidates:
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        candidates = self._known[key] = _candidates(self._rules, *key)
+        covered = self._shortlist.covered if self._shortlist else frozenset[Text]()
+        candidates = self._known[key] = _candidates(self._rules, covered, *key)
         return candidates
 
-    def _ask(self, candidates: tuple[_Candidate, ...], event: Event) -> tuple[Rule, ...]:
-        message_may_match = self._gate is None or self._gate(event.message)
+    def _ask(self, candidates: _Candidates, event: Event) -> tuple[Rule, ...]:
+        left: Iterable[_Candidate] = candidates.rules
+        if self._shortlist is not None and len(candidates.rules) > _FEW:
+            left = candidates.among(self._shortlist.may_hold(event.message))
         taken: list[Rule] = []
-        for candidate in candidates:
-            if candidate.needs_message and not message_may_match:
-                continue
+        for candidate in left:
             if candidate.takes(event):
                 taken.append(candidate.rule)
                 if not candidate.rule.continue_:
@@ -136,7 +151,9 @@ class Ruleset:
         return tuple(taken)
 
 
-def _candidates(rules: tuple[_Compiled, ...], source: str, module: str, level: Level) -> _Candidates:
+def _candidates(
+    rules: tuple[_Compiled, ...], covered: frozenset[Text], source: str, module: str, level: Level
+) -> _Candidates:
     left: list[_Candidate] = []
     settled = True
     for each in rules:
@@ -148,23 +165,14 @@ def _candidates(rules: tuple[_Compiled, ...], source: str, module: str, level: L
         settled = settled and unconditional
         if unconditional and not candidate.rule.continue_:
             break
-    return _Candidates(tuple(each.rule for each in left) if settled else None, tuple(left))
-
-
-def _gate(rules: tuple[Rule, ...]) -> Predicate | None:
-    """One pattern that matches where any rule's message condition could; None if it isn't worth it.
-
-    Not `re2.Set`: that gives up silently when its automaton outgrows its memory, and loses the match.
-    """
-    texts = {text for rule in rules for text in rule.match.message}
-    if len(texts) < _WORTH_A_GATE:
-        return None
-    parts = []
-    for text in texts:
-        pattern, whole = pattern_of(text)
-        flags = "i" if text.ignore_case else ""
-        parts.append(f"(?{flags}:\\A(?:{pattern})\\z)" if whole else f"(?{flags}:{pattern})")
-    try:
-        return compiled("|".join(sorted(parts)))
-    except re2.error:  # each alone is fine, all together are too large
-        return None
+    if settled:
+        return _Candidates(tuple(each.rule for each in left), tuple(left))
+    always, by_text = [], dict[Text, list[int]]()
+    for number, candidate in enumerate(left):
+        texts = candidate.rule.match.message
+        if texts and covered.issuperset(texts):
+            for text in texts:
+                by_text.setdefault(text, []).append(number)
+        else:
+            always.append(number)
+    return _Candidates(None, tuple(left), tuple(always), by_text)

@@ -17,11 +17,11 @@ from msgspec import Struct, field
 from relay.config.schema import Rule, TailSource, Text
 from relay.config.texts import any_of
 from relay.models import Level
+from relay.scan.complement import TooComplexError, complement
+from relay.scan.syntax import UnreadableError, literal, read
+from relay.scan.widen import Alphabet, Wide, widen
 from relay.sources.multiline import Joiner
 from relay.sources.scan import headers
-from relay.sources.scan.complement import TooComplexError, complement
-from relay.sources.scan.syntax import UnreadableError, literal, read
-from relay.sources.scan.widen import Alphabet, Wide, widen
 from relay.text import clean
 
 _TELLING: Final = 3  # fixed characters from which a message pattern is the best thing to ask for

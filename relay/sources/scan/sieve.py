@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from relay.config.schema import Config, Rule, TailSource
 from relay.config.texts import any_of
+from relay.scan.engine import Engine, EngineError, build
 from relay.sources.lines import readable
-from relay.sources.scan.engine import Engine, EngineError, build
 from relay.sources.scan.needs import Asking, Needs
 
 FLOODED: Final = (

@@ -14,11 +14,11 @@ from relay.config.patterns import message_text, name_text
 from relay.config.schema import Config, Match, Rule, TailSource
 from relay.models import Event, Level
 from relay.routing.ruleset import Ruleset
+from relay.scan import engine
+from relay.scan.engine import Re2
 from relay.sources.lines import readable
 from relay.sources.parse import Parser, module_of
 from relay.sources.reader import Reader
-from relay.sources.scan import engine
-from relay.sources.scan.engine import Re2
 from relay.sources.scan.sieve import Sieve, Sieves
 
 NOW = 1_772_359_200.0

@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import importlib.metadata
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -52,6 +52,10 @@ class Engine(Protocol):
         """
         ...
 
+    def which(self, data: bytes) -> Collection[int]:
+        """The places in the list of the patterns that may match somewhere in `data`."""
+        ...
+
 
 class Hyperscan:
     """https://intel.github.io/hyperscan/dev-reference/"""
@@ -61,7 +65,6 @@ class Hyperscan:
         self._database = _cached(patterns, cache) or _compiled(patterns)
         if cache is not None:
             _keep(self._database, patterns, cache)
-        self._found: list[int] = []
         self._scratch = hyperscan.Scratch(self._database)
 
     def ends(self, data: bytes) -> list[int]:
@@ -71,6 +74,17 @@ class Hyperscan:
 
         def on_match(_id: int, _start: int, end: int, _flags: int, _context: Any) -> None:
             add(end)
+
+        self._database.scan(data, match_event_handler=on_match, scratch=self._scratch)
+        return found
+
+    def which(self, data: bytes) -> Collection[int]:
+        """As `Engine.which`."""
+        found: set[int] = set()
+        add = found.add
+
+        def on_match(number: int, _start: int, _end: int, _flags: int, _context: Any) -> None:
+            add(number)
 
         self._database.scan(data, match_event_handler=on_match, scratch=self._scratch)
         return found
@@ -88,6 +102,7 @@ class Re2:
         each_refused = [number for number, text in enumerate(patterns) if not _taken(text, options)]
         if each_refused:
             raise EngineError(each_refused)
+        self._all = range(len(patterns))
         try:
             self._search = re2.compile(f"(?m:{'|'.join(patterns)})".encode(), options).search
         except re2.error:  # each alone is fine, all together are too large
@@ -101,6 +116,13 @@ class Re2:
             found.append(match.start() + 1)
             at = data.find(b"\n", match.start()) + 1 or len(data)
         return found
+
+    def which(self, data: bytes) -> Collection[int]:
+        """As `Engine.which`: all of them if there is any.
+
+        Not by `re2.Set`: that gives up silently when its automaton outgrows its memory, and loses the match.
+        """
+        return self._all if self._search(data) else ()
 
 
 def name() -> str:

@@ -15,7 +15,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from relay.sources.scan.syntax import ASCII, NEWLINE, Chars, Choice, Node, Repeat, Sequence
+from relay.scan.syntax import ASCII, NEWLINE, Chars, Choice, Node, Repeat, Sequence
 
 # Of these every byte below 0x80 outside of a longer character is that ASCII character, and stays it when decoded.
 _SINGLE: Final = ("ascii", "latin", "iso8859", "cp125", "cp437", "cp85", "cp86", "koi8", "mac", "utf-8")

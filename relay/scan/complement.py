@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from relay.sources.scan.syntax import NEWLINE, Chars, Choice, Node, Repeat, Sequence, read
+from relay.scan.syntax import NEWLINE, Chars, Choice, Node, Repeat, Sequence, read
 
 _MOST_LENGTH: Final = 15_000  # characters of one pattern: Hyperscan takes 16,000
 _MOST_IN_ALL: Final = 100_000  # beyond, engines compile it slowly
