@@ -110,6 +110,17 @@ async def test_a_resolution_says_so(rig: Rig, session: aiohttp.ClientSession, em
     assert "resolved after 12 min, 57 events" in text
 
 
+async def test_a_digest_names_every_alert(rig: Rig, session: aiohttp.ClientSession, emulator: Any) -> None:
+    """As many lines as a digest may have, each as long as it may be; the text gives way to them."""
+    lines = tuple(f"[ERROR] pay.m{n:02}: {'超时' * 8} (x{n + 2}) #{n + 18}" for n in range(14))
+    await rig.backend(session, emulator).send(message(text="x" * 9000, digest=lines), rig.to)
+    (text,) = rig.read(emulator)
+    assert not rig.limit or rig.size(text) <= rig.limit
+    assert "and 14 more:" in text
+    for line in lines:
+        assert line.removeprefix("[ERROR] ") in text  # a service may want other brackets
+
+
 async def test_concurrent_sends_arrive_once_each(
     rig: Rig, session: aiohttp.ClientSession, emulator: Any
 ) -> None:
@@ -169,6 +180,7 @@ async def test_hostile_text_arrives_as_text(
         hosts=(text,),
         origin=text,
         labels={text: text},
+        digest=(text, f"[ERROR] {text}"),
     )
     await rig.backend(session, emulator).send(told, rig.to)
     harmless(rig, emulator)
@@ -213,7 +225,8 @@ def test_generated_text_arrives_as_text(name: str, texts: list[tuple[str, str]])
         async with open_session() as session, rig.emulator() as emulator:
             backend = rig.backend(session, emulator)
             for title, text in texts:
-                await backend.send(message(title=title, text=text, labels={title: text}), rig.to)
+                told = message(title=title, text=text, labels={title: text}, digest=(title, text))
+                await backend.send(told, rig.to)
             harmless(rig, emulator)
 
     asyncio.run(send_all())
