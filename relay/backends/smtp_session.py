@@ -66,7 +66,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
 
 class _Client(SMTP):
-    """A client whose end is the connection's: in TLS it would wait half a minute for the server's farewell."""
+    """A client that ends its connection: in TLS one that is closed waits half a minute for a farewell."""
 
     def close(self) -> None:
         transport = cast("asyncio.WriteTransport | None", self.transport)

@@ -68,7 +68,9 @@ async def test_a_mail_as_a_person_finds_it(server: Exim, mailer: Any) -> None:
     assert mail["Message-ID"] == receipt.handle
     assert "TLS1" in str(mail["Received"])  # encrypted, as the server offers it
     plain = part(mail, "plain")
-    assert plain.startswith("[CRITICAL] pay.refund: 退款 timeout ☃ after <num> ms\n退款 timeout\nTraceback:\n")
+    assert plain.startswith(
+        "[CRITICAL] pay.refund: 退款 timeout ☃ after <num> ms\n退款 timeout\nTraceback:\n"
+    )
     for piece in (".dots and <tags> & =?utf-8?q?words?=", "host: web1", "rule: payments", "alert 17"):
         assert piece in plain
     assert "runbook: https://wiki.example.com/x?a=1&b=2" in plain
