@@ -11,14 +11,14 @@ from urllib.parse import quote
 from msgspec import Meta
 from yarl import URL
 
-from relay.backends.answer import Answer, clamped, refusal
+from relay.backends.answer import Answer, clamped
 from relay.backends.base import Check, Door, Limits, Receipt
 from relay.backends.codes import Codes, coded
 from relay.backends.compose import compose
 from relay.backends.fit import fit
-from relay.backends.http import JSON_TYPE, HttpBackend, HttpSettings, json_bytes, url_problem
+from relay.backends.http import JSON_TYPE, HttpBackend, HttpSettings, json_bytes, secret_problem, url_problem
 from relay.backends.matrix_event import Place, event, size
-from relay.backends.meaning import GoneError, PayloadError, plainer
+from relay.backends.meaning import GoneError, PayloadError, otherwise, plainer
 from relay.backends.tokens import TokenRefusedError, Tokens
 from relay.backends.webhook_forms import idempotency_key
 from relay.errors import BackendDownError, BackendError, RateLimitedError, RejectedError, TemporaryError
@@ -92,6 +92,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="matrix"):
     def problems(self) -> list[tuple[str, str]]:
         """A homeserver that is no URL, two ways to log in or none."""
         found = [("homeserver", text) for text in (url_problem(self.homeserver),) if text]
+        found += [("access_token", text) for text in (secret_problem(self.access_token),) if text]
         if bool(self.access_token) == bool(self.user or self.password):
             found.append(("access_token", "needs either access_token, or user and password"))
         elif bool(self.user) != bool(self.password):
@@ -226,7 +227,7 @@ class Matrix(HttpBackend):
             )
         if answer.status < 500 and (failure := coded(code, _CODES, answer)):
             return failure
-        failure = refusal(answer, self.door.clock.now())
+        failure = otherwise("", answer, self.door.clock.now())
         if isinstance(failure, RateLimitedError) and "Retry-After" not in answer.headers:
             wait = answer.code("retry_after_ms")
             failure.retry_after = clamped(float(wait) / 1000) if wait.isdigit() else failure.retry_after

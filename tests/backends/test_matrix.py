@@ -245,6 +245,7 @@ async def test_the_doctor_asks_who_we_are(matrix: Any, by_password: Any) -> None
     [
         ({"homeserver": "example.org"}, "homeserver"),
         ({"access_token": None}, "access_token"),
+        ({"access_token": Secret("x\ny")}, "access_token"),
         ({"user": "relay", "password": Secret("x")}, "access_token"),
         ({"access_token": None, "user": "relay"}, "password"),
     ],
