@@ -96,7 +96,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="matrix"):
         if bool(self.access_token) == bool(self.user or self.password):
             found.append(("access_token", "needs either access_token, or user and password"))
         elif bool(self.user) != bool(self.password):
-            found.append(("password", "user and password go together"))
+            found.append(("user" if self.user else "password", "user and password go together"))
         return found
 
     def refuses(self, to: str) -> str:

@@ -98,7 +98,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="ntfy"):
         if self.token and (self.user or self.password):
             found.append(("token", "either a token, or user and password"))
         if bool(self.user) != bool(self.password):
-            found.append(("password", "user and password go together"))
+            found.append(("user" if self.user else "password", "user and password go together"))
         found += urgency_problems("priority", self.priority)
         if not all(1 <= number <= 5 for number in self.priority.values()):
             found.append(("priority", "a priority is 1 to 5"))

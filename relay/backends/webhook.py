@@ -60,7 +60,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="webhook"):
             elif not value.reveal().isprintable():
                 found.append(("headers", f"the value of {name} has control characters"))
         if self.form == "standard" and not self.secret:
-            found.append(("secret", "form: standard is signed and needs a secret (whsec_...)"))
+            found.append(("form", "form: standard is signed and needs a secret (whsec_...)"))
         for secret in self.secret:
             try:
                 signing_key(secret.reveal())

@@ -247,7 +247,7 @@ async def test_the_doctor_asks_who_we_are(matrix: Any, by_password: Any) -> None
         ({"access_token": None}, "access_token"),
         ({"access_token": Secret("x\ny")}, "access_token"),
         ({"user": "relay", "password": Secret("x")}, "access_token"),
-        ({"access_token": None, "user": "relay"}, "password"),
+        ({"access_token": None, "user": "relay"}, "user"),
     ],
 )
 def test_settings_that_can_not_work(changes: dict[str, Any], key: str) -> None:

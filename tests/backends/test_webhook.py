@@ -240,7 +240,7 @@ def test_absurd_times_do_not_stop_a_message() -> None:
         ({"url": Secret("hook.example/x")}, "url"),
         ({"headers": {"a b": Secret("x")}}, "headers"),
         ({"headers": {"a": Secret("x\r\ny")}}, "headers"),
-        ({"form": "standard"}, "secret"),
+        ({"form": "standard"}, "form"),
         ({"secret": (Secret("whsec_short"),)}, "secret"),
         ({"secret": (Secret("A" * 32),)}, "secret"),
         ({"secret": (Secret("whsec_!!"),)}, "secret"),
