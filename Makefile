@@ -4,11 +4,13 @@ VENV := .venv
 PY := $(VENV)/bin/python
 RELAY := $(VENV)/bin/relay
 PACKAGES := logrotate bsdutils
+SYNAPSE := .venv-synapse
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench bench-scan bench-live soak clean
+.PHONY: help run test test-real packages lint bench bench-scan bench-live soak clean
 
 help: ## say what there is
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s
+", $$1, $$2}' $(MAKEFILE_LIST)
 
 # A Debian without python3-venv can't make one: as root it is installed, else said.
 $(PY):
@@ -52,6 +54,17 @@ test: $(VENV)/.installed-test packages ## everything: ruff, mypy, pytest
 	@$(MAKE) --no-print-directory lint
 	@$(VENV)/bin/pytest
 
+# 240 MB in a virtual environment of its own: relay neither needs it nor shares a version with it.
+$(SYNAPSE)/.installed: | $(PY)
+	@echo "installing Matrix Synapse into $(SYNAPSE) ..."
+	@python3 -m venv $(SYNAPSE)
+	@$(SYNAPSE)/bin/pip install --quiet --disable-pip-version-check matrix-synapse
+	@touch $@
+
+test-real: PACKAGES := exim4-daemon-light
+test-real: $(VENV)/.installed-test $(SYNAPSE)/.installed packages ## backends against real servers: Synapse, Exim
+	@$(VENV)/bin/pytest -rs tests/real
+
 bench: $(VENV)/.installed-test ## the benchmarks, each beside its baseline
 	@$(PY) -m tests.bench
 
@@ -67,4 +80,4 @@ soak: $(VENV)/.installed-test packages ## the long chaos runs (10 minutes)
 	@$(PY) -m tests.e2e.chaos --kills 100 --seconds 60 --socket
 
 clean: ## remove what was installed and made
-	@rm -rf $(VENV) run .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(SYNAPSE) run .mypy_cache .ruff_cache .hypothesis

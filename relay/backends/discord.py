@@ -181,7 +181,12 @@ class Discord(HttpBackend):
 
     async def _rewrite(self, posted: Posted, payload: Json) -> Receipt:
         answer = await self._ask("PATCH", f"/messages/{posted.id}", payload, *_in(posted.thread))
-        discord_answer.required(answer, self.door.clock.now())
+        try:
+            discord_answer.required(answer, self.door.clock.now())
+        except RejectedError as error:
+            if error.code not in discord_answer.PLACES:
+                raise
+            raise GoneError(str(error), code=error.code, detail=error.detail) from None
         return Receipt(id=posted.id, handle=posted.handle, note="updated")
 
     async def _which(self) -> str:

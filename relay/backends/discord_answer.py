@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from relay.backends.answer import Answer, refusal
-from relay.backends.meaning import GoneError, PayloadError, meanings, meant, paused, unknown
+from relay.backends.answer import Answer
+from relay.backends.meaning import GoneError, PayloadError, meanings, meant, otherwise, paused
 from relay.errors import BackendDownError, BackendError, RejectedError
 from relay.models import Json
 
+# Of the thread that an earlier message is in: that one is as good as gone, another may be posted.
+PLACES: Final = {"10003", "50083", "160005"}
 RATE: Final = {"20028", "429"}
 
 MEANINGS: Final = (
@@ -61,7 +63,8 @@ def required(answer: Answer, now: float) -> Json:
 def _failure(told: Json, answer: Answer, now: float) -> BackendError:
     code = answer.code("code")
     if answer.status == 429 or code in RATE:
-        return paused("429", answer, now, str(told.get("retry_after", "")))
+        waits = (told.get("retry_after", ""), answer.headers.get("X-RateLimit-Reset-After", ""))
+        return paused("429", answer, now, *map(str, waits))
     if code in MEANINGS:
         return meant(MEANINGS[code], code, answer)
-    return refusal(answer, now) or unknown(code, answer)
+    return otherwise(code, answer, now)

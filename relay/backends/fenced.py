@@ -14,11 +14,15 @@ _TICKS: Final = re.compile("`+")
 
 
 def fenced(told: Composition) -> str:
-    """Text within a fence longer than any it holds; then the links, and the footer, which is relay's own."""
-    text = text_of(structs.replace(told, links=(), footer=""))
+    """Text within a fence longer than any it holds; then the links, and the footer's first line.
+
+    That line is relay's own. The others name the alerts of a digest, in words from logs: they are fenced too.
+    """
+    footer, _, others = told.footer.partition("\n")
+    text = text_of(structs.replace(told, links=(), footer=others))
     fence = "`" * max(3, 1 + max(map(len, _TICKS.findall(text)), default=0))
     links = " · ".join(link(one) for one in told.links)
-    return "\n\n".join(part for part in (f"{fence}text\n{text}\n{fence}", links, told.footer) if part)
+    return "\n\n".join(part for part in (f"{fence}text\n{text}\n{fence}", links, footer) if part)
 
 
 def link(one: Link) -> str:

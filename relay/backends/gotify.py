@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from msgspec import field
 from yarl import URL
 
+from relay.backends.answer import Answer
 from relay.backends.base import Check, Door, Limits, Receipt
 from relay.backends.compose import compose
-from relay.backends.http import HttpBackend, HttpSettings, operator_url, url_problem
+from relay.backends.fit import fit, utf8_bytes
+from relay.backends.http import HttpBackend, HttpSettings, operator_url, secret_problem, url_problem
+from relay.backends.meaning import otherwise, plainer
 from relay.backends.push import titled, urgency, urgency_problems
 from relay.errors import BackendError, TemporaryError
 from relay.models import Json, Level, Message
 from relay.values import Secret
 
+MOST_BYTES: Final = 32 * 1024  # of a text; the server has no limit, but its MySQL column has one of 64 KiB
+MOST_BARE: Final = 1024
 _PRIORITY: Final = {
     Level.DEBUG: 0,
     Level.INFO: 1,
@@ -55,6 +61,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="gotify"):
         found = [("server", text) for text in (url_problem(self.server),) if text]
         if self.token.reveal()[:1] == "C":
             found.append(("token", "this is a client's token; an application's begins with A"))
+        found += [("token", text) for text in (secret_problem(self.token),) if text]
         found += urgency_problems("priority", self.priority)
         if not all(0 <= number <= 10 for number in self.priority.values()):
             found.append(("priority", "a priority is 0 to 10"))
@@ -77,12 +84,17 @@ class Gotify(HttpBackend):
     async def send(self, message: Message, to: str) -> Receipt:
         """Post it to the application; the server has no way to update or thread."""
         del to
-        answer = await self.post_json(self._url, self._payload(message), self._headers)
-        self.accept(answer)
+        answer = await plainer((False, True), partial(self._post, message))
         ident = answer.code("id")
         if not ident:
             raise TemporaryError("an answer without an id", detail=answer.detail, limit=3)
         return Receipt(id=ident)
+
+    async def _post(self, message: Message, bare: bool) -> Answer:  # noqa: FBT001 - a form
+        answer = await self.post_json(self._url, self._payload(message, bare=bare), self._headers)
+        if not answer.accepted:
+            raise otherwise("", answer, self.door.clock.now())
+        return answer
 
     async def check(self) -> list[Check]:
         """Whether the server is up; an application's token can't be tried without a message."""
@@ -94,8 +106,11 @@ class Gotify(HttpBackend):
         health = answer.code("health")
         return [Check(ok=health == "green", text=f"health: {health or 'unknown'}")]
 
-    def _payload(self, message: Message) -> Json:
-        told = titled(compose(message, self.door.clock.now()))
+    def _payload(self, message: Message, *, bare: bool) -> Json:
+        """The whole message; `bare` is a short one, for a server that refused that."""
+        most = MOST_BARE if bare else MOST_BYTES
+        composition = compose(message, self.door.clock.now())
+        told = fit(composition, titled, lambda form: utf8_bytes(form.text) <= most)
         extras: Json = {"client::display": {"contentType": "text/plain"}}
         if message.links:
             extras["client::notification"] = {"click": {"url": message.links[0][1]}}
@@ -103,5 +118,5 @@ class Gotify(HttpBackend):
             "title": told.title,
             "message": told.text,
             "priority": urgency(message, _PRIORITY, self.settings.priority),
-            "extras": extras,
+            **({} if bare else {"extras": extras}),
         }

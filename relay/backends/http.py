@@ -20,6 +20,7 @@ from relay.backends.guard import LinkLocalError, guarded_socket, link_local_allo
 from relay.backends.mask import Mask
 from relay.backends.rehearsal import Request
 from relay.errors import BackendDownError, BackendError, TemporaryError
+from relay.values import Secret
 
 MOST_BODY: Final = 64 * 1024  # bytes read of an answer, and unpacked of a compressed one
 JSON_TYPE: Final = "application/json; charset=utf-8"
@@ -103,6 +104,14 @@ def url_problem(text: str) -> str:
     if any(char.isspace() or not char.isprintable() for char in text):
         return "must not contain spaces or control characters"
     return ""
+
+
+def secret_problem(secret: Secret | None) -> str:
+    """What is wrong with a token that is sent in a header, without quoting it; "" if nothing."""
+    text = secret.reveal() if secret else ""
+    if text.isascii() and text.isprintable() and " " not in text:
+        return ""
+    return "must be of ASCII letters, digits and signs, without spaces"
 
 
 def json_bytes(payload: Any) -> bytes:

@@ -11,13 +11,14 @@ from urllib.parse import quote
 from msgspec import Meta
 from yarl import URL
 
-from relay.backends.answer import Answer, clamped, refusal
+from relay.backends.answer import Answer, clamped
 from relay.backends.base import Check, Door, Limits, Receipt
 from relay.backends.codes import Codes, coded
 from relay.backends.compose import compose
 from relay.backends.fit import fit
-from relay.backends.http import JSON_TYPE, HttpBackend, HttpSettings, json_bytes, url_problem
+from relay.backends.http import JSON_TYPE, HttpBackend, HttpSettings, json_bytes, secret_problem, url_problem
 from relay.backends.matrix_event import Place, event, size
+from relay.backends.meaning import GoneError, PayloadError, otherwise, plainer
 from relay.backends.tokens import TokenRefusedError, Tokens
 from relay.backends.webhook_forms import idempotency_key
 from relay.errors import BackendDownError, BackendError, RateLimitedError, RejectedError, TemporaryError
@@ -41,9 +42,13 @@ _CODES: Final[Codes] = {
     "M_FORBIDDEN": (RejectedError, "not in this room, or there is no such room"),
     "M_NOT_FOUND": (RejectedError, "no such room"),
     "M_UNRECOGNIZED": (BackendDownError, "this server doesn't know the call: is it a homeserver?"),
-    "M_NOT_JSON": (RejectedError, "the message is not JSON"),
-    "M_BAD_JSON": (RejectedError, "the message is not as the server wants it"),
-    "M_TOO_LARGE": (RejectedError, "the message is too large"),
+    "M_NOT_JSON": (PayloadError, "the message is not JSON"),
+    "M_BAD_JSON": (PayloadError, "the message is not as the server wants it"),
+    "M_TOO_LARGE": (PayloadError, "the message is too large"),
+    "M_UNKNOWN": (
+        PayloadError,
+        "the message is not as the server wants it",
+    ),  # of a 400: Synapse's word for it
 }
 
 
@@ -87,10 +92,11 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="matrix"):
     def problems(self) -> list[tuple[str, str]]:
         """A homeserver that is no URL, two ways to log in or none."""
         found = [("homeserver", text) for text in (url_problem(self.homeserver),) if text]
+        found += [("access_token", text) for text in (secret_problem(self.access_token),) if text]
         if bool(self.access_token) == bool(self.user or self.password):
             found.append(("access_token", "needs either access_token, or user and password"))
         elif bool(self.user) != bool(self.password):
-            found.append(("password", "user and password go together"))
+            found.append(("user" if self.user else "password", "user and password go together"))
         return found
 
     def refuses(self, to: str) -> str:
@@ -124,13 +130,13 @@ class Matrix(HttpBackend):
             raise RejectedError(refused, code="address")
         place = Place.of(to)
         root = message.handle if self.settings.news != "new" else ""
-        try:
-            ident = await self._send(message, place, root)
-        except RejectedError as error:
-            if not root or error.code == "M_FORBIDDEN":
-                raise
-            root, ident = "", await self._send(message, place, "")  # its first message is gone
-        return Receipt(id=ident, handle=root or ident)
+        if root:
+            try:
+                return Receipt(id=await self._send(message, place, root), handle=root)
+            except GoneError:
+                pass  # its first message: this becomes the first
+        ident = await self._send(message, place, "")
+        return Receipt(id=ident, handle=ident)
 
     async def check(self) -> list[Check]:
         """Whether the homeserver answers, and takes the token or the login."""
@@ -141,21 +147,45 @@ class Matrix(HttpBackend):
         return [Check(ok=True, text=f"logged in as {answer.code('user_id')}")]
 
     async def _send(self, message: Message, place: Place, root: str) -> str:
-        """The event's id. A room we are invited to is joined first, once."""
+        """The event's id; of one with less in it where the whole one was refused."""
         room = await self._room(place.room)
-        content = self._content(message, place, root)
-        path = f"/rooms/{_part(room)}/send/m.room.message/{_transaction(message, root)}"
+        if root and self.settings.news == "edit":
+            await self._require_shown(room, root)
+        return await plainer((False, True), partial(self._put, message, place, root, room))
+
+    async def _put(self, message: Message, place: Place, root: str, room: str, bare: bool) -> str:  # noqa: FBT001 - a form
+        """One event. A room we are invited to is joined first, once."""
+        content = self._content(message, place, root, bare=bare)
+        path = f"/rooms/{_part(room)}/send/m.room.message/{_transaction(message, root, bare=bare)}"
         try:
             answer = await self._call("PUT", path, content)
         except RejectedError as error:
+            if root and error.code == "M_UNKNOWN":  # so Synapse answers to relations with what isn't there
+                raise GoneError(str(error), code=error.code, detail=error.detail) from None
             if error.code != "M_FORBIDDEN":
                 raise
-            await self._call("POST", f"/join/{_part(room)}", {})
+            await self._join(room, error)
             answer = await self._call("PUT", path, content)
         ident = answer.code("event_id")
         if not ident:
             raise TemporaryError("an answer without an event id", detail=answer.detail, limit=3)
         return ident
+
+    async def _join(self, room: str, forbidden: RejectedError) -> None:
+        """Take an invitation; without one, what was forbidden stays so, whatever this refusal says."""
+        try:
+            await self._call("POST", f"/join/{_part(room)}", {})
+        except RejectedError:
+            raise forbidden from None
+
+    async def _require_shown(self, room: str, ident: str) -> None:
+        """Raise `GoneError` for a message that was removed: servers take its edits, but nobody sees them."""
+        try:
+            answer = await self._call("GET", f"/rooms/{_part(room)}/event/{_part(ident)}")
+        except RejectedError as error:
+            raise GoneError(str(error), code=error.code, detail=error.detail) from None
+        if not answer.code("content", "body"):
+            raise GoneError("the earlier message was removed", code="redacted")
 
     async def _room(self, room: str) -> str:
         """The id of a room that may be given by its alias."""
@@ -195,9 +225,9 @@ class Matrix(HttpBackend):
             return TokenRefusedError(
                 "the access token is not valid (any more)", code=code, detail=answer.detail
             )
-        if failure := coded(code, _CODES, answer):
+        if answer.status < 500 and (failure := coded(code, _CODES, answer)):
             return failure
-        failure = refusal(answer, self.door.clock.now())
+        failure = otherwise("", answer, self.door.clock.now())
         if isinstance(failure, RateLimitedError) and "Retry-After" not in answer.headers:
             wait = answer.code("retry_after_ms")
             failure.retry_after = clamped(float(wait) / 1000) if wait.isdigit() else failure.retry_after
@@ -205,12 +235,12 @@ class Matrix(HttpBackend):
             failure.limit = 3  # Synapse answers so to what it will never take
         return failure
 
-    def _content(self, message: Message, place: Place, root: str) -> Json:
+    def _content(self, message: Message, place: Place, root: str, *, bare: bool) -> Json:
         composition = compose(message, self.door.clock.now())
-        content = partial(
-            event, place=place, msgtype=self.settings.msgtype, root=root, news=self.settings.news
-        )
-        return fit(composition, content, lambda one: size(one) <= self.settings.max_bytes)
+        given = self.settings
+        content = partial(event, place=place, msgtype=given.msgtype, root=root, news=given.news, bare=bare)
+        most = given.max_bytes // 4 if bare else given.max_bytes
+        return fit(composition, content, lambda one: size(one) <= most)
 
     async def _log_in(self) -> tuple[str, float]:
         """A token by password; the same device each time, so that transaction ids stay good."""
@@ -230,9 +260,9 @@ class Matrix(HttpBackend):
         return answer.code("access_token"), TOKEN_GOOD
 
 
-def _transaction(message: Message, root: str) -> str:
+def _transaction(message: Message, root: str, *, bare: bool) -> str:
     """The same for every attempt, another for another form: a used one discards what comes under it."""
-    told = f"{idempotency_key(message)} {root}"
+    told = f"{idempotency_key(message)} {root}{' bare' if bare else ''}"
     return "relay-" + hashlib.sha256(told.encode()).hexdigest()[:32]
 
 

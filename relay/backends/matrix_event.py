@@ -32,15 +32,21 @@ class Place(Struct, frozen=True):
         return cls(room, tuple(user for user in mentions if user != "@room"), "@room" in mentions)
 
 
-def event(told: Composition, place: Place, msgtype: str, root: str, news: str) -> Json:
-    """The event's content; a mention is only what `m.mentions` says, whatever stands in the text."""
+def event(told: Composition, place: Place, msgtype: str, root: str, news: str, *, bare: bool = False) -> Json:
+    """The event's content; a mention is only what `m.mentions` says, whatever stands in the text.
+
+    `bare` is without HTML, for a server that refused it.
+    """
     content: Json = {
         "msgtype": msgtype,
         "body": _called(place) + text_of(told),
-        "format": "org.matrix.custom.html",
-        "formatted_body": _pills(place) + html_of(told),
         "m.mentions": _mentions(place),
     }
+    if not bare:
+        content |= {
+            "format": "org.matrix.custom.html",
+            "formatted_body": _pills(place) + html_of(told),
+        }
     return _related(content, root, news) if root else content
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from relay.backends.answer import Answer, refusal
-from relay.backends.meaning import GoneError, PayloadError, meanings, said, unknown
+from relay.backends.answer import Answer
+from relay.backends.meaning import GoneError, PayloadError, meanings, otherwise, said
 from relay.errors import BackendDownError, BackendError, RejectedError
 from relay.models import Json
 
@@ -67,4 +67,4 @@ def required(answer: Answer, now: float) -> Json:
 def _failure(answer: Answer, now: float) -> BackendError:
     refused = (400 <= answer.status < 500 and answer.status != 429) or answer.status == 501
     known = said(MEANINGS, f"{answer.code('id')} {answer.detail}", answer) if refused else None
-    return known or refusal(answer, now) or unknown(answer.code("id"), answer)
+    return known or otherwise(answer.code("id"), answer, now)

@@ -7,13 +7,14 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
-from relay.backends.answer import PAUSE, Answer, clamped, retry_after
+from relay.backends.answer import PAUSE, Answer, clamped, refusal, retry_after
 from relay.backends.base import Check
 from relay.errors import BackendError, RateLimitedError, RejectedError, TemporaryError
 
 Form = TypeVar("Form")
 Result = TypeVar("Result")
 
+ABOUT_THE_MESSAGE: Final = {400, 413, 422}  # statuses
 FEW: Final = 3  # attempts at what an unknown code may mean
 
 
@@ -56,11 +57,24 @@ def unknown(code: str, answer: Answer) -> BackendError:
     return TemporaryError(text, code=code, detail=answer.detail, limit=FEW)
 
 
-def paused(code: str, answer: Answer, now: float, *waits: float | str) -> RateLimitedError:
+def otherwise(code: str, answer: Answer, now: float) -> BackendError:
+    """The error for a code that isn't known: what the status says, where it is not 2xx.
+
+    A 400, 413 or 422 is about the message, which may be taken plainer and shorter.
+    """
+    if answer.status in ABOUT_THE_MESSAGE:
+        status = str(answer.status)
+        return PayloadError(f"HTTP {status}: refused", code=status, detail=answer.detail)
+    return refusal(answer, now) or unknown(code, answer)
+
+
+def paused(
+    code: str, answer: Answer, now: float, *waits: float | str, words: str = "too many messages"
+) -> RateLimitedError:
     """The service asks for a pause: the longest that header and body name, in seconds."""
     named = [retry_after(str(wait), now) for wait in (answer.headers.get("Retry-After", ""), *waits)]
     pause = clamped(max((seconds for seconds in named if seconds is not None), default=PAUSE))
-    text = f"{code}: too many messages, asked to wait {pause:g} s"
+    text = f"{code}: {words}, asked to wait {pause:g} s"
     return RateLimitedError(text, retry_after=pause, code=code, detail=answer.detail)
 
 

@@ -14,6 +14,7 @@ from relay.backends.compose import compose
 from relay.backends.dialect import headline
 from relay.backends.fit import clip
 from relay.backends.http import HttpBackend, HttpSettings, operator_url, url_problem
+from relay.backends.meaning import otherwise, plainer
 from relay.backends.push import urgency, urgency_problems
 from relay.backends.webhook_forms import idempotency_key, rfc3339
 from relay.errors import BackendDownError, TemporaryError
@@ -99,14 +100,18 @@ class PagerDuty(HttpBackend):
         """One event; the key it shares with the alert's other events is receipt and handle."""
         del to
         key = message.handle or _dedup_key(message)
-        answer = await self.post_json(self._endpoint, self._event(message, key))
-        self._accept(answer)
+        forms = (self._event(message, key, bare=bare) for bare in (False, True))
+        await plainer(forms, self._enqueue)
         return Receipt(id=key, handle=key)
 
-    def _event(self, message: Message, key: str) -> Json:
+    async def _enqueue(self, event: Json) -> None:
+        self._accept(await self.post_json(self._endpoint, event))
+
+    def _event(self, message: Message, key: str, *, bare: bool) -> Json:
+        """The event; `bare` has no more than it must, for when the whole one was refused."""
         now = self.door.clock.now()
         told = compose(message, now)
-        return {
+        event: Json = {
             "routing_key": self.settings.routing_key.reveal(),
             "event_action": _ACTION[message.state],
             "dedup_key": key,
@@ -118,16 +123,15 @@ class PagerDuty(HttpBackend):
                 "component": told.module,
                 "group": one_line(message.rule),
                 "class": told.title,
-                "custom_details": {
-                    **dict(told.facts),
-                    "text": told.body or told.title,
-                    "note": told.footer,
-                },
             },
-            "links": [{"href": link.url, "text": link.label} for link in told.links],
             "client": self.settings.client,
-            **({"client_url": self.settings.client_url} if self.settings.client_url else {}),
         }
+        if not bare:
+            details = {**dict(told.facts), "text": told.body or told.title, "note": told.footer}
+            event["payload"]["custom_details"] = details
+            event["links"] = [{"href": link.url, "text": link.label} for link in told.links]
+            event |= {"client_url": self.settings.client_url} if self.settings.client_url else {}
+        return event
 
     def _accept(self, answer: Answer) -> None:
         """Raise what the answer says; a 400 that names the key is the operator's."""
@@ -135,7 +139,8 @@ class PagerDuty(HttpBackend):
             raise BackendDownError(
                 "400: PagerDuty doesn't know this integration key", code="400", detail=answer.detail
             )
-        self.accept(answer)
+        if not answer.accepted:
+            raise otherwise("", answer, self.door.clock.now())
         if answer.status != 202 or answer.code("status") != "success":
             raise TemporaryError(
                 "an answer without success", code=answer.code("status"), detail=answer.detail, limit=3

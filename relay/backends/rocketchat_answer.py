@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from relay.backends.answer import Answer, refusal
-from relay.backends.meaning import GoneError, PayloadError, meanings, paused, said, unknown
+from relay.backends.answer import Answer
+from relay.backends.meaning import GoneError, PayloadError, meanings, otherwise, paused, said
 from relay.errors import BackendDownError, RejectedError
 from relay.models import Json
 
@@ -68,7 +68,7 @@ def required(answer: Answer, now: float) -> Json:
     if answer.status == 429 or TOO_MANY in sentence:
         raise paused("429", answer, now, *_waits(sentence, answer, now))
     known = said(MEANINGS, sentence, answer) if answer.status < 500 else None
-    raise known or refusal(answer, now) or unknown(sentence, answer)
+    raise known or otherwise(sentence, answer, now)
 
 
 def _waits(sentence: str, answer: Answer, now: float) -> list[str | float]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from relay.backends.answer import Answer, refusal
-from relay.backends.meaning import GoneError, PayloadError, meanings, meant, paused, unknown
+from relay.backends.answer import Answer
+from relay.backends.meaning import GoneError, PayloadError, meanings, meant, otherwise, paused
 from relay.errors import BackendDownError, BackendError, RejectedError, TemporaryError
 from relay.models import Json
 
@@ -115,4 +115,4 @@ def _failure(word: str, answer: Answer, now: float) -> BackendError:
     known = next((family for family in _FAMILIES if word.startswith(family)), word)
     if known in MEANINGS:
         return meant(MEANINGS[known], known, answer)
-    return refusal(answer, now) or unknown(word, answer)
+    return otherwise(word, answer, now)

@@ -75,7 +75,7 @@ class Settings(base.Settings, frozen=True, kw_only=True, tag="smtp"):
         if not _is_address(parseaddr(self.from_)[1]) or not self.from_.isprintable():
             found.append(("from", "must be a mail address: relay@example.com, or Relay <relay@example.com>"))
         if bool(self.username) != bool(self.password):
-            found.append(("password", "username and password go together"))
+            found.append(("username" if self.username else "password", "username and password go together"))
         if self.url.startswith("smtps:") and self.starttls != "auto":
             found.append(("starttls", "smtps:// is in TLS from the first byte"))
         if self.ca_file:

@@ -11,18 +11,20 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
+from relay.backends.answer import Answer
 from relay.backends.base import Door, Limits, Receipt
 from relay.backends.chat import address_problem, only_mentions, safe_url, severity
 from relay.backends.compose import Composition, compose
 from relay.backends.dialect import headline
 from relay.backends.fit import fit
 from relay.backends.http import JSON_TYPE, HttpBackend, HttpSettings, json_bytes, operator_url, url_problem
-from relay.backends.meaning import PayloadError, plainer
-from relay.errors import RejectedError
+from relay.backends.meaning import PayloadError, otherwise, plainer
+from relay.errors import BackendDownError, BackendError, RejectedError
 from relay.models import Json, Message
 from relay.values import Secret, Size
 
 CARD: Final = "application/vnd.microsoft.card.adaptive"
+WRONG_TRIGGER: Final = "TriggerInputSchemaMismatch"
 COLOURS: Final = {"good": "Good", "info": "Accent", "warning": "Warning", "bad": "Attention"}
 
 _MENTION: Final = re.compile(r"[^\s<>@&\"]{1,128}(?:@[^\s<>@&\"]{1,128})?")
@@ -111,10 +113,21 @@ class Teams(HttpBackend):
 
     async def _post(self, body: bytes) -> Receipt:
         answer = await self.ask("POST", self._url, body=body, headers={"Content-Type": JSON_TYPE})
-        if not answer.accepted and b"entity too large" in answer.body.lower():
-            raise PayloadError("the card is too large", code=str(answer.status), detail=answer.detail)
-        self.accept(answer)
+        if failure := self._failure(answer):
+            raise failure
         return Receipt(note="queued")
+
+    def _failure(self, answer: Answer) -> BackendError | None:
+        """What a status means, and the words that come with some."""
+        if answer.accepted:
+            return None
+        code = answer.code("error", "code")
+        if code == WRONG_TRIGGER:
+            text = f"{code}: the flow wants another request: it must begin with a Teams webhook request"
+            return BackendDownError(text, code=code, detail=answer.detail)
+        if b"entity too large" in answer.body.lower():
+            return PayloadError("the card is too large", code=str(answer.status), detail=answer.detail)
+        return otherwise(code, answer, self.door.clock.now())
 
     def _card(self, told: Composition, colour: str, mentions: tuple[str, ...]) -> Json:
         """The card. Only what every Teams client has known since version 1.2 of the format."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from relay.backends.answer import Answer, refusal
-from relay.backends.meaning import GoneError, PayloadError, meanings, meant, paused, said, unknown
+from relay.backends.answer import Answer
+from relay.backends.meaning import GoneError, PayloadError, meanings, meant, otherwise, paused, said
 from relay.errors import BackendDownError, BackendError, RejectedError
 from relay.models import Json
 
@@ -97,4 +97,4 @@ def _failure(sentence: str, told: Json, answer: Answer, now: float) -> BackendEr
     if sentence and code in STATUSES:
         return meant(STATUSES[code], code, answer)
     known = said(SENTENCES, sentence, answer) if code in {"400", "403"} else None
-    return known or refusal(answer, now) or unknown(answer.code("error_code"), answer)
+    return known or otherwise(answer.code("error_code"), answer, now)

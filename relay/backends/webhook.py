@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import field
 from multidict import CIMultiDict
 
+from relay.backends.answer import refusal
 from relay.backends.base import Door, Limits, Receipt
 from relay.backends.http import JSON_TYPE, HttpBackend, HttpSettings, json_bytes, operator_url, url_problem
 from relay.backends.webhook_forms import Form, idempotency_key, payload, signatures, signing_key
+from relay.errors import RejectedError, TemporaryError
 from relay.models import Message
 from relay.values import Secret
+
+MOST_ATTEMPTS: Final = 10  # Standard Webhooks' schedule, which takes a 400 as a receiver's passing fault
 
 
 class Settings(HttpSettings, frozen=True, kw_only=True, tag="webhook"):
@@ -20,7 +24,8 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="webhook"):
     `form: plain` is relay's own JSON, `alertmanager` the payload (version 4) of Alertmanager's webhooks,
     `standard` the signed form of standardwebhooks.com. `secret` (`whsec_...`; two while they are being
     changed) signs the body in any form. Every attempt of a message carries the same `webhook-id` and
-    `Idempotency-Key`. The address of a recipient is free text, passed on as `to` (Alertmanager: `receiver`).
+    `Idempotency-Key`. What is refused is given up, in the form `standard` after ten attempts. The address of
+    a recipient is free text, passed on as `to` (Alertmanager: `receiver`).
 
     Minimal:
 
@@ -55,7 +60,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="webhook"):
             elif not value.reveal().isprintable():
                 found.append(("headers", f"the value of {name} has control characters"))
         if self.form == "standard" and not self.secret:
-            found.append(("secret", "form: standard is signed and needs a secret (whsec_...)"))
+            found.append(("form", "form: standard is signed and needs a secret (whsec_...)"))
         for secret in self.secret:
             try:
                 signing_key(secret.reveal())
@@ -90,5 +95,10 @@ class Webhook(HttpBackend):
         if self._keys:
             headers["webhook-timestamp"] = str(int(now))
             headers["webhook-signature"] = signatures(self._keys, key, int(now), body)
-        self.accept(await self.ask(self.settings.method, self._url, body=body, headers=headers))
+        answer = await self.ask(self.settings.method, self._url, body=body, headers=headers)
+        failure = refusal(answer, now)
+        if type(failure) is RejectedError and self.settings.form == "standard":
+            raise TemporaryError(str(failure), code=failure.code, detail=failure.detail, limit=MOST_ATTEMPTS)
+        if failure is not None:
+            raise failure
         return Receipt()

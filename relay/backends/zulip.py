@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import urlencode
 
 from msgspec import Meta, Struct, structs
@@ -18,6 +19,7 @@ from relay.backends.compose import Composition, compose
 from relay.backends.fenced import fenced
 from relay.backends.fit import clip, fit
 from relay.backends.http import HttpBackend, HttpSettings, url_problem
+from relay.backends.meaning import PayloadError, otherwise, plainer
 from relay.backends.push import basic
 from relay.errors import BackendDownError, BackendError, RateLimitedError, RejectedError, TemporaryError
 from relay.models import AlertState, Message
@@ -37,7 +39,7 @@ _CODES: Final[Codes] = {
     "STREAM_DOES_NOT_EXIST": (RejectedError, "no such channel"),
     "TOPIC_WILDCARD_MENTION_NOT_ALLOWED": (RejectedError, "the bot may not mention everybody"),
     "STREAM_WILDCARD_MENTION_NOT_ALLOWED": (RejectedError, "the bot may not mention everybody"),
-    "BAD_REQUEST": (RejectedError, "the receiver or the message was refused"),
+    "BAD_REQUEST": (PayloadError, "the receiver or the message was refused"),
 }
 
 
@@ -62,10 +64,12 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="zulip"):
         email: relay-bot@zulip.example.com
         api_key: ${ZULIP_API_KEY}
         topic: alerts
+        news: edit
         resolve_topics: false
         max_characters: 4000
 
     Each alert has a topic of its own, named after it, unless the address or `topic` names one.
+    `news: edit` rewrites the first message about an alert when more is to be said, which notifies nobody.
     `resolve_topics` marks the topic with a ✔ when the alert is over (the bot must be allowed to).
     """
 
@@ -73,6 +77,7 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="zulip"):
     email: str
     api_key: Secret
     topic: str = ""
+    news: Literal["new", "edit"] = "new"
     resolve_topics: bool = False
     max_characters: Annotated[int, Meta(ge=1000, le=10_000)] = 10_000  # the server cuts longer messages
 
@@ -122,16 +127,14 @@ class Zulip(HttpBackend):
             raise RejectedError(refused, code="address")
         place = _place(to)
         topic = place.topic or self.settings.topic or _topic(message)
-        content = self._content(message, place.mentions)
         if place.channel:
-            form = {"type": "stream", "to": place.channel, "topic": topic, "content": content}
+            form = {"type": "stream", "to": place.channel, "topic": topic}
         else:
-            form = {"type": "private", "to": json.dumps(place.people), "content": content}
-        answer = await self._ask("POST", "/messages", form)
-        ident = answer.code("id")
+            form = {"type": "private", "to": json.dumps(place.people)}
+        ident = await self._rewritten(message, place) or await self._posted(message, place, form)
         if place.channel and message.state is AlertState.RESOLVED and self.settings.resolve_topics:
             await self._resolve(ident, topic)
-        return Receipt(id=ident)
+        return Receipt(id=ident, handle=ident)
 
     async def check(self) -> list[Check]:
         """Whether the site answers, and takes the credentials."""
@@ -141,18 +144,42 @@ class Zulip(HttpBackend):
             return [Check(ok=False, text=str(error), code=error.code)]
         return [Check(ok=True, text=f"the bot is {answer.code('full_name')}")]
 
+    async def _posted(self, message: Message, place: Place, form: dict[str, str]) -> str:
+        """The id of a new message."""
+        contents = self._contents(message, place.mentions)
+        answer = await plainer(
+            contents, lambda text: self._ask("POST", "/messages", {**form, "content": text})
+        )
+        return answer.code("id")
+
+    async def _rewritten(self, message: Message, place: Place) -> str:
+        """The id of the alert's first message, now with this in it; "" where there is none to rewrite."""
+        ident = message.handle
+        if self.settings.news != "edit" or not ident.isdecimal():
+            return ""
+        text = next(self._contents(message, place.mentions))
+        try:
+            await self._ask("PATCH", f"/messages/{ident}", {"content": text})
+        except RejectedError:
+            return ""  # deleted, or older than the organisation lets messages be changed
+        return ident
+
     async def _resolve(self, ident: str, topic: str) -> None:
         """Mark the topic. The message was accepted: what happens here must not make it be sent again."""
         name = RESOLVED + clip(topic, MOST_TOPIC - len(RESOLVED))
         with suppress(BackendError):
             await self._ask("PATCH", f"/messages/{ident}", {"topic": name, "propagate_mode": "change_all"})
 
-    def _content(self, message: Message, mentions: str) -> str:
+    def _contents(self, message: Message, mentions: str) -> Iterator[str]:
+        """The text as it should be; then, for when that was refused, a quarter of it."""
+
         def render(told: Composition) -> str:
             return f"{mentions}\n\n{fenced(told)}" if mentions else fenced(told)
 
         composition = compose(message, self.door.clock.now())
-        return fit(composition, render, lambda text: len(text) <= self.settings.max_characters)
+        most = self.settings.max_characters
+        yield fit(composition, render, lambda text: len(text) <= most)
+        yield fit(composition, render, lambda text: len(text) <= most // 4)
 
     async def _ask(self, method: str, path: str, form: dict[str, str] | None = None) -> Answer:
         """One call; raises what the answer's code or status says."""
@@ -169,7 +196,8 @@ class Zulip(HttpBackend):
             )
         if failure := coded(code, _CODES, answer):
             raise failure
-        self.accept(answer)
+        if not answer.accepted:
+            raise otherwise(code, answer, self.door.clock.now())
         raise TemporaryError("an answer without success", code=code, detail=answer.detail, limit=3)
 
     def _wait(self, answer: Answer) -> float:

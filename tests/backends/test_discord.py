@@ -10,7 +10,7 @@ import pytest
 
 from relay.backends.base import Door, Receipt
 from relay.backends.discord import Discord, Settings
-from relay.backends.discord_answer import MEANINGS
+from relay.backends.discord_answer import MEANINGS, PLACES
 from relay.backends.meaning import GoneError
 from relay.errors import BackendDownError, BackendError, RateLimitedError, RejectedError, TemporaryError
 from relay.models import AlertState, Reason
@@ -76,6 +76,17 @@ async def test_a_first_message_that_is_gone_is_replaced(server: Server, hook: An
     receipt = await hook().send(reminder(handle="90007"), "ops")
     assert receipt.handle == "90000"
     assert server.methods == ["PATCH", "POST"]
+
+
+@pytest.mark.parametrize("code", PLACES)
+async def test_a_post_in_a_forum_that_is_gone_is_replaced(server: Server, hook: Any, code: str) -> None:
+    """Deleted, archived or locked: what is to be said opens another one."""
+    server.forum = True
+    first = await hook(forum=True).send(message(), "ops")
+    server.refusal, server.refuses_once = (404, b'{"code": %s}' % code.encode()), True
+    receipt = await hook(forum=True).send(reminder(handle=first.handle), "ops")
+    assert receipt.handle not in {"", first.handle}
+    assert server.methods == ["POST", "PATCH", "POST"]
 
 
 @pytest.mark.parametrize("handle", ["x", "1/2/3", "9 0", "/1"])

@@ -81,6 +81,7 @@ async def test_the_doctor_asks_for_its_health(server: GotifyServer, gotify: Any)
     [
         ({"server": "gotify"}, "server"),
         ({"token": Secret("Cclient")}, "token"),
+        ({"token": Secret("A b")}, "token"),
         ({"priority": {"error": 11}}, "priority"),
         ({"priority": {"bad": 1}}, "priority"),
     ],

@@ -96,6 +96,26 @@ async def test_a_first_message_that_is_gone(server: MatrixServer, matrix: Any) -
     assert "m.relates_to" not in server.contents()[0]
 
 
+async def test_a_removed_message_is_not_rewritten(server: MatrixServer, matrix: Any) -> None:
+    first = await matrix(news="edit").send(message(key="k1"), ROOM)
+    server.redact(first.handle)
+    for handle in (first.handle, "$gone"):
+        receipt = await matrix(news="edit").send(reminder(key=f"k{handle}", handle=handle), ROOM)
+        assert receipt.handle == receipt.id != handle
+    assert len(server.shown()) == 2
+
+
+async def test_what_is_refused_is_sent_plainer(server: MatrixServer, matrix: Any) -> None:
+    server.no_html = True
+    first = await matrix().send(message(key="k1"), ROOM)
+    await matrix().send(reminder(key="k2", handle=first.handle, text="x" * 60_000), ROOM)
+    _, news = server.contents()
+    assert "formatted_body" not in news
+    assert news["m.relates_to"]["event_id"] == first.handle
+    assert 9_000 < len(news["body"].encode()) <= 10_000
+    assert "+312 more in 10 min" in news["body"]
+
+
 async def test_an_attempt_that_comes_twice_is_one_event(server: MatrixServer, matrix: Any) -> None:
     server.fault = Fault(cut="before")
     assert isinstance(await failure(matrix()), TemporaryError)
@@ -225,8 +245,9 @@ async def test_the_doctor_asks_who_we_are(matrix: Any, by_password: Any) -> None
     [
         ({"homeserver": "example.org"}, "homeserver"),
         ({"access_token": None}, "access_token"),
+        ({"access_token": Secret("x\ny")}, "access_token"),
         ({"user": "relay", "password": Secret("x")}, "access_token"),
-        ({"access_token": None, "user": "relay"}, "password"),
+        ({"access_token": None, "user": "relay"}, "user"),
     ],
 )
 def test_settings_that_can_not_work(changes: dict[str, Any], key: str) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from relay.backends.base import Door
+from relay.backends.meaning import PayloadError
 from relay.backends.ntfy import Ntfy, Settings
 from relay.errors import BackendDownError, BackendError, RateLimitedError, RejectedError, TemporaryError
 from relay.models import AlertState, Level
 from relay.values import Secret
 from tests.backends.messages import message, reminder
+from tests.emulators.faults import Fault
 from tests.emulators.ntfy import NtfyServer
 
 
@@ -94,13 +96,13 @@ async def test_credentials(door: Door) -> None:
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        (40007, RejectedError),
+        (40007, PayloadError),
         (40009, RejectedError),
-        (40024, RejectedError),
-        (40099, RejectedError),
+        (40024, PayloadError),
+        (40099, PayloadError),
         (40101, BackendDownError),
         (40301, BackendDownError),
-        (41303, RejectedError),
+        (41303, PayloadError),
         (42901, RateLimitedError),
         (42908, RateLimitedError),
         (42909, BackendDownError),
@@ -123,7 +125,33 @@ async def test_the_days_quota(server: NtfyServer, ntfy: Any) -> None:
     server.left = 1
     await ntfy().send(message(), "ops")
     error = await failure(ntfy())
-    assert str(error) == "42908: the day's messages are used up"
+    assert str(error) == "42908: the day's messages are used up, asked to wait 3600 s"
+
+
+async def test_a_wait_that_the_server_names(server: NtfyServer, ntfy: Any) -> None:
+    server.fault = Fault(status=429, headers={"Retry-After": "77"}, body=b'{"code": 42901}')
+    error = await failure(ntfy())
+    assert isinstance(error, RateLimitedError)
+    assert error.retry_after == 77
+
+
+@pytest.mark.parametrize("text", ['"' * 9000, "\n" * 9000, "\\" * 9000, "告" * 9000])
+async def test_what_json_escapes_fits_too(server: NtfyServer, ntfy: Any, text: str) -> None:
+    """The whole request may have twice the bytes of a message; quotes and newlines take two each."""
+    links = tuple((f"book {n}", "https://h/" + "x" * 400) for n in range(3))
+    await ntfy().send(reminder(text=f"a{text}b", title='"' * 300, links=links), "ops")
+    (one,) = server.published
+    assert "characters cut" in one["message"]
+    assert "+312 more" in one["message"]
+    assert server.requests == 1
+
+
+async def test_actions_that_are_refused_are_left_out(server: NtfyServer, ntfy: Any) -> None:
+    server.no_actions = True
+    await ntfy().send(message(links=(("book", "https://h/x"),)), "ops")
+    (one,) = server.published
+    assert "timeout after 3000 ms" in one["message"]
+    assert server.requests == 2
 
 
 async def test_an_answer_without_an_id_is_no_success(server: NtfyServer, ntfy: Any) -> None:
@@ -138,7 +166,9 @@ async def test_an_answer_without_an_id_is_no_success(server: NtfyServer, ntfy: A
     [
         ({"server": "ntfy.sh"}, "server"),
         ({"token": Secret("tk_x"), "user": "u", "password": Secret("p")}, "token"),
-        ({"user": "u"}, "password"),
+        ({"token": Secret("tk_é")}, "token"),
+        ({"user": "u"}, "user"),
+        ({"password": Secret("p")}, "password"),
         ({"priority": {"fatal": 5}}, "priority"),
         ({"priority": {"error": 6}}, "priority"),
     ],

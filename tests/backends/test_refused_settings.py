@@ -1,4 +1,4 @@
-"""A setting that a Chinese service could never take is refused at load: at its line, without its value."""
+"""A setting that a service could never take is refused at load: at its line, without its value."""
 
 from __future__ import annotations
 
@@ -47,9 +47,75 @@ REFUSED = {
     "bark": [("devices: {wang: https://h/c4n4ry}", "devices the key of 'wang' must be")],
 }
 
+INTERNATIONAL = {
+    "slack": [
+        ("url: https://h/c4n4ry\ntoken: xoxb-c4n4ry", "url needs either url"),
+        ("token: c4n4ry", "token a bot's token begins with xoxb-"),
+        ("token: xoxb-1-c4n4ry\napi: slack.com/api", "api must be a whole URL"),
+        ("url: hooks.slack.com/c4n4ry", "url must be a whole URL"),
+    ],
+    "telegram": [
+        ("token: c4n4ry", "token a bot's token is a number"),
+        ("token: '123:c4n4ry'\nurl: https://h/botc4n4ry", "token needs either token or url"),
+        ("token: '123:c4n4ry'\napi: api.telegram.org", "api must be a whole URL"),
+    ],
+    "discord": [
+        ("key: c4n4ry", "key is the part of the URL behind /webhooks/"),
+        ("url: https://h/c4n4ry\nkey: 1234/c4n4ry", "url needs either url or key"),
+        ("url: https://h/c4n4ry\nusername: my discord relay", "username at most 80 characters"),
+    ],
+    "teams": [
+        ("url: https://x.webhook.office.com/c4n4ry", "url is of an Office 365 connector"),
+        ("url: https://h/c4n4ry\nmax_bytes: 100", "max_bytes must be at least"),
+    ],
+    "mattermost": [
+        ("url: https://h/c4n4ry\nserver: https://h", "server belongs to a token"),
+        ("server: https://h\ntoken: c4n4ry", "token a token is 26"),
+        (f"server: https://h\nusername: x\ntoken: {'c4n4ry' * 4}ab", "username a bot has its own name"),
+    ],
+    "rocketchat": [
+        ("server: https://h\nuser_id: a/b\ntoken: c4n4ry", "user_id must be letters"),
+        ("url: https://h/c4n4ry\nserver: https://h", "server belongs to a token"),
+    ],
+    "matrix": [
+        ("homeserver: https://h\naccess_token: c4n4ry é", "access_token must be of ASCII"),
+        ("homeserver: https://h\naccess_token: c4n4ry\nuser: u", "access_token needs either"),
+        ("homeserver: h\naccess_token: c4n4ry", "homeserver must be a whole URL"),
+    ],
+    "zulip": [
+        ("site: zulip\nemail: a@b.example\napi_key: c4n4ry", "site must be a whole URL"),
+        ("site: https://z\nemail: relay\napi_key: c4n4ry", "email must be the bot's mail address"),
+        (f"site: https://z\nemail: a@b.example\ntopic: {'x' * 61}\napi_key: c4n4ry", "topic at most 60"),
+    ],
+    "ntfy": [
+        ("token: c4n4ry\nuser: u\npassword: c4n4ry", "token either a token, or user and password"),
+        ("priority: {error: 6}", "priority a priority is 1 to 5"),
+        ("server: ntfy.sh", "server must be a whole URL"),
+    ],
+    "gotify": [("server: https://h\ntoken: Cc4n4ry", "token this is a client's token")],
+    "pagerduty": [
+        ("routing_key: c4n4ry", "routing_key an integration key is 32"),
+        (f"routing_key: {'c4n4ry' * 5}ab\nendpoint: events.eu", "endpoint must be a whole URL"),
+        (f"routing_key: {'c4n4ry' * 5}ab\nseverity: {{error: bad}}", "severity 'bad' is none of"),
+    ],
+    "webhook": [
+        ("url: https://h/c4n4ry\nform: standard", "form form: standard is signed"),
+        ("url: https://h\nsecret: c4n4ry", "secret a signing secret is whsec_"),
+        ('url: https://h\nheaders: {"a b": c4n4ry}', "headers 'a b' is not a header's name"),
+    ],
+    "smtp": [
+        ("url: mail.example.com\nfrom: a@b.example", "url must be smtp://"),
+        ("url: smtp://u:c4n4ry@h\nfrom: a@b.example", "url takes host and port only"),
+        ("url: smtps://h\nfrom: a@b.example\nstarttls: never", "starttls smtps:// is in TLS"),
+        ("url: smtp://h\nfrom: relay", "from must be a mail address"),
+    ],
+    "apprise": [("url: c4n4ry", "url must be one of Apprise's URLs")],
+}
+
 
 @pytest.mark.parametrize(
-    ("name", "text", "words"), [(name, *case) for name, cases in REFUSED.items() for case in cases]
+    ("name", "text", "words"),
+    [(name, *case) for name, cases in (REFUSED | INTERNATIONAL).items() for case in cases],
 )
 def test_it_names_the_line(name: str, text: str, words: str, tmp_path: Path) -> None:
     rules = tmp_path / "rules.yaml"

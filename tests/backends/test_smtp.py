@@ -367,7 +367,7 @@ GOOD: dict[str, Any] = {"url": "smtp://mail.example.com", "from_": "relay@exampl
         ({"url": "smtp://u:p@h"}, "url"),
         ({"from_": "relay"}, "from"),
         ({"from_": "Relay <relay@example.com>\nBcc: x@y"}, "from"),
-        ({"username": "u"}, "password"),
+        ({"username": "u"}, "username"),
         ({"password": Secret("p")}, "password"),
         ({"url": "smtps://h", "starttls": "always"}, "starttls"),
         ({"ca_file": "/nowhere/ca.pem"}, "ca_file"),

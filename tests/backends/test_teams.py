@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from relay.backends.base import Door, Receipt
+from relay.backends.meaning import PayloadError
 from relay.backends.teams import Settings, Teams, escaped
 from relay.errors import BackendDownError, BackendError, RejectedError, TemporaryError
 from relay.models import AlertState, Level, Reason
@@ -100,7 +101,8 @@ async def test_a_card_that_is_always_too_large_is_rejected(flow: Flow, teams: An
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (400, RejectedError),
+        (400, PayloadError),
+        (413, PayloadError),
         (401, BackendDownError),
         (403, BackendDownError),
         (404, BackendDownError),
@@ -114,6 +116,13 @@ async def test_each_status(flow: Flow, teams: Any, status: int, expected: type[B
     error = await failure(teams())
     assert type(error) is expected
     assert "no sig" in error.detail
+
+
+async def test_a_flow_that_wants_something_else(flow: Flow, teams: Any) -> None:
+    flow.refusal = (400, b'{"error": {"code": "TriggerInputSchemaMismatch", "message": "no"}}')
+    error = await failure(teams())
+    assert (type(error), error.code) == (BackendDownError, "TriggerInputSchemaMismatch")
+    assert flow.requests == 1
 
 
 @pytest.mark.parametrize("status", [200, 202])

@@ -38,6 +38,19 @@ async def receiver() -> AsyncIterator[WebhookReceiver]:
         yield receiver
 
 
+async def test_standard_webhooks_are_tried_again(receiver: WebhookReceiver, webhook: Any) -> None:
+    """Its schedule goes on after any refusal but 410: a receiver may be wrong for a while."""
+    receiver.fault = Fault(status=400)
+    with pytest.raises(TemporaryError) as passing:
+        await webhook(form="standard", secret=(Secret(OLD),)).send(message(), "ops")
+    assert (passing.value.code, passing.value.limit) == ("400", 10)
+    with pytest.raises(RejectedError):
+        await webhook().send(message(), "ops")
+    receiver.fault = Fault(status=410)
+    with pytest.raises(BackendDownError):
+        await webhook(form="standard", secret=(Secret(OLD),)).send(message(), "ops")
+
+
 @pytest.fixture
 def webhook(receiver: WebhookReceiver, door: Door) -> Any:
     return lambda **changes: Webhook(Settings(**{"url": Secret(f"{receiver.url}/hook"), **changes}), door)
@@ -227,7 +240,7 @@ def test_absurd_times_do_not_stop_a_message() -> None:
         ({"url": Secret("hook.example/x")}, "url"),
         ({"headers": {"a b": Secret("x")}}, "headers"),
         ({"headers": {"a": Secret("x\r\ny")}}, "headers"),
-        ({"form": "standard"}, "secret"),
+        ({"form": "standard"}, "form"),
         ({"secret": (Secret("whsec_short"),)}, "secret"),
         ({"secret": (Secret("A" * 32),)}, "secret"),
         ({"secret": (Secret("whsec_!!"),)}, "secret"),

@@ -68,6 +68,26 @@ async def test_a_topic_that_is_given(server: ZulipServer, zulip: Any) -> None:
     assert [one["topic"] for one in server.messages] == ["alerts", "disk db-1"]
 
 
+@pytest.mark.parametrize("to", ["#ops", "ann@example.com"])
+async def test_news_takes_the_place_of_the_first_message(server: ZulipServer, zulip: Any, to: str) -> None:
+    backend = zulip(news="edit")
+    first = await backend.send(message(), to)
+    second = await backend.send(reminder(handle=first.handle), to)
+    assert second.handle == first.handle
+    (one,) = server.messages
+    assert "still happening" in one["content"]
+
+
+async def test_a_first_message_that_can_not_be_rewritten(server: ZulipServer, zulip: Any) -> None:
+    first = await zulip(news="edit").send(message(), "#ops")
+    server.may_move = False
+    second = await zulip(news="edit").send(reminder(handle=first.handle), "#ops")
+    assert second.handle != first.handle
+    server.may_move = True
+    await zulip(news="edit").send(reminder(handle="99"), "#ops")
+    assert len(server.messages) == 3
+
+
 async def test_people(server: ZulipServer, zulip: Any) -> None:
     await zulip().send(message(), "ann@example.com, bob@example.com")
     assert server.messages[0]["to"] == '["ann@example.com", "bob@example.com"]'

@@ -29,6 +29,7 @@ class MatrixServer(HttpEmulator):
         self.limit: dict[str, Any] | None = None  # body of a 429
         self.limit_headers: dict[str, str] = {}
         self.without_id = False
+        self.no_html = False
         self.events: dict[str, dict[str, Any]] = {}  # by id, in order, with `room`
         self._transactions: dict[tuple[str, str], str] = {}  # (device, path) -> event id
 
@@ -43,12 +44,19 @@ class MatrixServer(HttpEmulator):
         texts: dict[str, str] = {}
         for ident, event in self.events.items():
             content = event["content"]
+            if not content:
+                continue
             related = content.get("m.relates_to", {})
             if related.get("rel_type") == "m.replace":
-                texts[related["event_id"]] = content["m.new_content"]["body"]
+                if related["event_id"] in texts:
+                    texts[related["event_id"]] = content["m.new_content"]["body"]  # else nobody sees it
             else:
                 texts[ident] = content["body"]
         return list(texts.values())
+
+    def redact(self, ident: str) -> None:
+        """Somebody removes a message; what it was stays unknown to whoever asks."""
+        self.events[ident]["content"] = {}
 
     async def _any(self, request: web.Request) -> web.Response:
         parts = [unquote(part) for part in request.raw_path.removeprefix(API + "/").split("/")]
@@ -68,6 +76,10 @@ class MatrixServer(HttpEmulator):
                 return self._look_up(alias)
             case "POST", ["join", room]:
                 return self._join(room)
+            case "GET", ["rooms", room, "event", ident]:
+                event = self.events.get(ident, {})
+                known = event.get("room") == room
+                return web.json_response(event) if known else _error(404, "M_NOT_FOUND")
             case "PUT", ["rooms", room, "send", "m.room.message", _]:
                 return self._send(self.devices[token], request.raw_path, room, await request.read())
         return _error(404, "M_UNRECOGNIZED")
@@ -91,8 +103,8 @@ class MatrixServer(HttpEmulator):
         return web.json_response({"room_id": self.aliases[alias], "servers": ["example.org"]})
 
     def _join(self, room: str) -> web.Response:
-        if room not in self.invited:
-            return _error(403, "M_FORBIDDEN")
+        if room not in self.invited:  # Synapse looks for a server that could help
+            return _error(400, "M_UNKNOWN", error="Can't join remote room because no servers ...")
         self.joined.add(room)
         return web.json_response({"room_id": room})
 
@@ -116,7 +128,9 @@ class MatrixServer(HttpEmulator):
             return _error(400, "M_UNKNOWN")
         related = content.get("m.relates_to", {}).get("event_id")
         if related and self.events.get(related, {}).get("room") != room:
-            return _error(400, "M_UNKNOWN", error="no such event here")
+            return _error(400, "M_UNKNOWN", error="Can't send relation to unknown event")
+        if self.no_html and "formatted_body" in content:
+            return _error(400, "M_BAD_JSON")
         ident = f"$event{len(self.events)}"
         self.events[ident] = {"room": room, "content": content}
         self._transactions[device, path] = ident

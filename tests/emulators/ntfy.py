@@ -25,6 +25,7 @@ class NtfyServer(HttpEmulator):
         self.left: int | None = None  # of the day's messages; None: no end
         self.code = 0  # an error that is answered whatever comes
         self.without_id = False
+        self.no_actions = False
         self.published: list[dict[str, Any]] = []
 
     def routes(self) -> list[web.RouteDef]:
@@ -53,13 +54,16 @@ class NtfyServer(HttpEmulator):
             return denied
         if self.code:
             return refusal(self.code)
+        body = await request.read()
+        if len(body) > 2 * MOST_BYTES:
+            return refusal(41303)
         try:
-            posted = json.loads((await request.read()).decode())
+            posted = json.loads(body.decode())
         except UnicodeDecodeError:
             return refusal(40011)
         except ValueError:
             return refusal(40024)
-        if code := _fault_of(posted):
+        if code := _fault_of(posted) or (40018 if self.no_actions and posted.get("actions") else 0):
             return refusal(code)
         if self.left == 0:
             return refusal(42908)
@@ -90,7 +94,7 @@ def _fault_of(posted: dict[str, Any]) -> int:
         return 40009
     if posted["topic"] in {"docs", "static", "file", "app", "account", "settings"}:
         return 40010
-    if posted.get("priority") not in {1, 2, 3, 4, 5}:
+    if posted.get("priority", 3) not in {1, 2, 3, 4, 5}:
         return 40007
     actions = posted.get("actions", [])
     if len(actions) > 3 or not all({"action", "label", "url"} <= set(action) for action in actions):

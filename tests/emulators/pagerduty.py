@@ -80,6 +80,9 @@ def _errors(event: dict[str, Any]) -> list[str]:
     except ValueError:
         found.append("'payload.timestamp' is invalid")
     found += [
-        f"'links' lacks {name}" for link in event["links"] for name in ("href", "text") if not link.get(name)
+        f"'links' lacks {name}"
+        for link in event.get("links", [])
+        for name in ("href", "text")
+        if not link.get(name)
     ]
     return found

@@ -80,7 +80,12 @@ class ZulipServer(HttpEmulator):
         form = await _form(request)
         if _denied(request) or form is None or not self.may_move:
             return _error("BAD_REQUEST", "You don't have permission to edit this message")
-        topic = self.messages[int(request.match_info["id"]) - 1]["topic"]
+        at = int(request.match_info["id"]) - 1
+        if at >= len(self.messages):
+            return _error("BAD_REQUEST", "Invalid message(s)")
+        if content := form.get("content"):
+            self.messages[at]["content"] = content
+        topic = self.messages[at]["topic"]
         for one in self.messages:
             if form.get("propagate_mode") == "change_all" and one["topic"] == topic:
                 one["topic"] = form["topic"]
