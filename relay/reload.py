@@ -39,7 +39,8 @@ class Prepared(Struct):
 def prepare(path: str, *, lenient_secrets: bool = False, scan: bool = False, keep: bool = False) -> Prepared:
     """Read and check `path`; never raises for what the user wrote.
 
-    `scan`: also compile what log files are scanned for, which takes up to seconds; `keep` it beside the store.
+    `scan`: also compile what log files are scanned for, which takes up to seconds; `keep` it beside the
+    store.
     """
     loaded = load(path, backend_types=Types(), environ=os.environ, lenient_secrets=lenient_secrets)
     config, problems = loaded.config, list(loaded.problems)

@@ -1,7 +1,7 @@
 """Conditions on texts as predicates: what `exact`, `glob`, `part` and `regex` mean.
 
-Everything that isn't a plain comparison runs in RE2, whose time is linear in the text: no pattern and no text can
-stall the loop.
+Everything that isn't a plain comparison runs in RE2, whose time is linear in the text: no pattern and no text
+can stall the loop.
 """
 
 from __future__ import annotations

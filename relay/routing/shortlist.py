@@ -1,4 +1,4 @@
-"""Which message conditions may hold for a text: one search for those of all rules, before each is asked exactly."""
+"""Which message conditions may hold for a text: one search for all rules, before any is asked exactly."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The lines that do *not* begin with any of some headers, as one pattern without negation.
 
-Engines that scan for many patterns know no "not". But where a line's header is read from left to right, the first
-byte that fits none of the headers tells: the pattern is the tree of all such bytes. It is made from the headers'
-deterministic automaton, which may have no loops but those of a state to itself.
+Engines that scan for many patterns know no "not". But where a line's header is read from left to right, the
+first byte that fits none of the headers tells: the pattern is the tree of all such bytes. It is made from the
+headers' deterministic automaton, which may have no loops but those of a state to itself.
 """
 
 from __future__ import annotations

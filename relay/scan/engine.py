@@ -1,7 +1,8 @@
 """What searches a block of bytes for many patterns at once, behind one small adapter.
 
-Hyperscan (or Vectorscan, by the package `hyperscan`) where there is a wheel for the platform; else RE2. Both only say
-near which bytes something was found, so results never differ: what is near is matched exactly afterwards.
+Hyperscan (or Vectorscan, by the package `hyperscan`) where there is a wheel for the platform; else RE2. Both
+only say near which bytes something was found, so results never differ: what is near is matched exactly
+afterwards.
 """
 
 from __future__ import annotations
@@ -58,7 +59,10 @@ class Engine(Protocol):
 
 
 class Hyperscan:
-    """https://intel.github.io/hyperscan/dev-reference/"""
+    """One database, for whole blocks.
+
+    https://intel.github.io/hyperscan/dev-reference/
+    """
 
     def __init__(self, patterns: Sequence[str], cache: Path | None = None) -> None:
         """`cache`: a folder in which compiled databases are kept."""

@@ -1,8 +1,8 @@
-"""RE2's pattern syntax as a tree of character sets: what the prefilter needs to know of a pattern.
+r"""RE2's pattern syntax as a tree of character sets: what the prefilter needs to know of a pattern.
 
-https://github.com/google/re2/wiki/Syntax. Patterns have been accepted by RE2 already, so this reader is lenient;
-what it doesn't know for sure it takes as wider than it is, or refuses with `UnreadableError`. Assertions (`^`, `\\b`,
-...) are empty here: without them a pattern matches more.
+https://github.com/google/re2/wiki/Syntax. Patterns have been accepted by RE2 already, so this reader is
+lenient; what it doesn't know for sure it takes as wider than it is, or refuses with `UnreadableError`.
+Assertions (`^`, `\b`, ...) are empty here: without them a pattern matches more.
 """
 
 from __future__ import annotations

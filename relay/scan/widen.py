@@ -1,9 +1,9 @@
 """A pattern over characters as a wider pattern over the bytes of a line.
 
-A scan over raw bytes must find every line whose text the exact pattern would match, so everything that could make
-the two differ is widened: characters beyond ASCII become their bytes in the source's encoding, or any such bytes;
-a newline may have a carriage return before it; long counts are relaxed; what only makes a match longer is cut off at
-both ends. The result is understood alike by Hyperscan and by RE2 in Latin-1.
+A scan over raw bytes must find every line whose text the exact pattern would match, so everything that could
+make the two differ is widened: characters beyond ASCII become their bytes in the source's encoding, or any
+such bytes; a newline may have a carriage return before it; long counts are relaxed; what only makes a match
+longer is cut off at both ends. The result is understood alike by Hyperscan and by RE2 in Latin-1.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from msgspec import Struct
 
 from relay.scan.syntax import ASCII, NEWLINE, Chars, Choice, Node, Repeat, Sequence
 
-# Of these every byte below 0x80 outside of a longer character is that ASCII character, and stays it when decoded.
+# Of these every byte below 0x80 outside of a longer character is that ASCII character, and stays it when
+# decoded.
 _SINGLE: Final = ("ascii", "latin", "iso8859", "cp125", "cp437", "cp85", "cp86", "koi8", "mac", "utf-8")
 _DOUBLE: Final = ("gb2312", "gbk", "gb18030", "big5", "cp936", "cp950", "euc_", "euc-", "johab")
 _MOST_REPEATS: Final = 8  # counts above that are relaxed: an automaton grows with each
@@ -68,8 +69,8 @@ class Wide(Struct, frozen=True):
 def widen(tree: Node, alphabet: Alphabet, *, broken: bool = False) -> Wide:
     """The wider pattern.
 
-    `broken`: a newline of the text isn't one in the bytes, and what stands on its two sides may be far apart; then
-    only a part without newlines can be asked for.
+    `broken`: a newline of the text isn't one in the bytes, and what stands on its two sides may be far apart;
+    then only a part without newlines can be asked for.
     """
     if broken:
         pieces = [_trimmed(piece) for piece in _unbroken(tree)]

@@ -85,7 +85,7 @@ class Joiner:
 
     @property
     def headed(self) -> bool:
-        """Whether an event is pending that began with a header: what came before its first line didn't matter."""
+        """Whether an event is pending that began with a header, whatever came before it."""
         return bool(self._lines) and self._headed
 
     def begins(self, line: bytes, before: bytes) -> bool:

@@ -1,8 +1,8 @@
 """Bytes to events, for one content: lines, joined, and those parsed that some rule may want.
 
-Many bytes at once are scanned as a block, and only the events near a hit are looked at line by line; the lines at the
-edges of a block always are. A line with a header begins an event whatever came before it, so that an event far
-inside a block is joined just as if every line had been read.
+Many bytes at once are scanned as a block, and only the events near a hit are looked at line by line; the
+lines at the edges of a block always are. A line with a header begins an event whatever came before it, so
+that an event far inside a block is joined just as if every line had been read.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class Reader:
     def _event_at(
         self, block: bytes, base: int, start: int, place: int, monotonic: float
     ) -> Generator[RawEvent, None, int]:
-        """The event that holds the byte before `place`, read from `start`; returns where the next one begins."""
+        """The event that holds the byte before `place`, read from `start`; returns where the next begins."""
         lines, joiner, at = self._lines, self._joiner, start
         lines.seek(base + start)
         while at < len(block):

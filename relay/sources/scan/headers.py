@@ -1,7 +1,7 @@
 """Headers that make a line surely less than some level, per format.
 
-Each pattern (RE2's syntax, from the beginning of a line) is narrower than what the format's reader accepts: a line
-that begins so has that level, whatever follows. A line that begins otherwise may have any level.
+Each pattern (RE2's syntax, from the beginning of a line) is narrower than what the format's reader accepts: a
+line that begins so has that level, whatever follows. A line that begins otherwise may have any level.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def high_priorities(level: Level) -> list[str]:
 
 
 def high_numbers(level: Level) -> list[str]:
-    """The numbers that stand for that level or above in a member (those of syslog, pino and `levelno`), widely."""
+    """The numbers that stand for that level or above in a member (syslog, pino, `levelno`), widely."""
     return [str(number) for number in range(100) if number < 8 or number >= min(level, 30)]
 
 

@@ -1,8 +1,8 @@
-"""What a line of a source must hold for some rule to take its event: patterns over bytes, wider than the rules.
+"""What a line of a source must hold for some rule to take its event.
 
-Per rule the most telling thing is asked for: its message patterns, or its module (with a level word on the same
-line), or that the line isn't surely below its level. Where nothing can be asked for, every line is looked at, and
-`Needs.every` says for whose sake.
+The answer is patterns over bytes, wider than the rules. Per rule the most telling thing is asked for: its
+message patterns, or its module (with a level word on the same line), or that the line isn't surely below its
+level. Where nothing can be asked for, every line is looked at, and `Needs.every` says for whose sake.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ _TELLING: Final = 3  # fixed characters from which a message pattern is the best
 _LEVELLED: Final = {"python", "java", "plain"}  # a line that carries a module carries a level word or letter
 _MEMBERS: Final = {"json", "logfmt"}  # a text's newlines and controls are escaped, its parts may be far apart
 _LABELLED: Final = {"syslog", "nginx", "json", "logfmt", "regex"}  # lines may carry labels
+_MODULES: Final = 100  # in one pattern
 _KLOG: Final = r"\d{4} \d\d:[^\n]*"
 _EDGE: Final = r"\b"
 
@@ -45,9 +46,10 @@ class Needs(Struct, frozen=True):
 
 
 class _Need(Struct, frozen=True):
-    """What one rule asks for: patterns, or a level, or (`why` is given) every line."""
+    """What one rule asks for: patterns, modules, or a level; or (`why` is given) every line."""
 
     patterns: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()  # where lines carry them; of `level`
     level: Level | None = None
     why: str = ""
 
@@ -112,14 +114,14 @@ class Asking:
         modules = [self._module(text) for text in rule.match.module]
         messages = self._messages(rule)
         weight = min((wide.weight for wide in modules), default=0)
+        level = rule.match.level or Level.DEBUG
         if self._settings.format in {"plain", "nginx"}:  # only klog's lines carry one
-            letters = headers.high_letters(rule.match.level or Level.DEBUG)
-            return _Need(tuple(f"^[{letters}]{_KLOG}{wide.text}" for wide in modules))
+            return _Need(modules=tuple(wide.text for wide in modules), level=level)
         said = min((wide.weight for wide in messages), default=0)
         if said >= _TELLING and said >= weight:
             return _Need(tuple(wide.text for wide in messages))
         if weight >= _TELLING - 1:
-            return _Need(tuple(self._beside_level(wide.text, rule.match.level) for wide in modules))
+            return _Need(modules=tuple(wide.text for wide in modules), level=level)
         return self._without_module(rule)
 
     def _messages(self, rule: Rule) -> list[Wide]:
@@ -157,19 +159,20 @@ class Asking:
         after = name.endswith(piece) and piece[-1:].isalnum() and not self._alphabet.double
         return Wide(f"{_EDGE * before}{wide.text}{_EDGE * after}", wide.weight)
 
-    def _beside_level(self, module: str, level: Level | None) -> str:
-        """The module with a word or letter of such a level on its line, where lines that carry it have one."""
-        if level is None or level <= Level.DEBUG or self._settings.format not in _LEVELLED:
-            return module
+    def _beside_level(self, modules: str, level: Level) -> list[str]:
+        """Modules (as choices) with a level's word or letter on their line, where such lines have one."""
+        format_ = self._settings.format
         words, letters = headers.high_words(level), headers.high_letters(level)
-        ways = [
-            rf"{words}\b[^\n]*{module}",
-            rf"{module}[^\n]*{words}\b",
-            rf"^\[?[{letters}] ?\d[^\n]*{module}",
-        ]
-        if self._settings.format == "java":  # java.util.logging writes its level on a second line
-            ways.append(rf"{module}[^\n]*\n{words}:")
-        return f"(?:{'|'.join(ways)})"
+        if format_ in {"plain", "nginx"}:
+            return [rf"^[{letters}]{_KLOG}(?:{modules})"]
+        if level <= Level.DEBUG or format_ not in _LEVELLED:
+            return [rf"(?:{modules})"]
+        ways = [rf"{words}\b[^\n]*(?:{modules})", rf"^\[?[{letters}] ?\d[^\n]*(?:{modules})"]
+        if format_ == "python":
+            ways.append(rf"(?:{modules})[^\n]*{words}\b")
+        else:  # java.util.logging writes its level on a second line
+            ways.append(rf"(?:{modules})[^\n]*\n{words}:")
+        return ways
 
     def _by_level(self, level: Level | None) -> _Need:
         if level is None or level <= Level.DEBUG:
@@ -201,7 +204,12 @@ class Asking:
         if every:
             return Needs(every=tuple(every))
         patterns = {text: rule.name for rule, need in found for text in need.patterns}
-        levels = {need.level: rule.name for rule, need in reversed(found) if need.level is not None}
+        patterns |= self._with_modules(found)
+        levels = {
+            need.level: rule.name
+            for rule, need in reversed(found)
+            if need.level is not None and not need.modules
+        }
         low = ""
         if levels:
             least = min(levels)
@@ -213,11 +221,26 @@ class Asking:
             patterns.update(dict.fromkeys(self._strange(), ""))
         return Needs(patterns, low)
 
+    def _with_modules(self, found: list[tuple[Rule, _Need]]) -> dict[str, str]:
+        """The patterns of rules that go by a module in the line: many in one compile ten times as fast."""
+        named: dict[Level, dict[str, str]] = {}
+        for rule, need in found:
+            if need.modules and need.level is not None:
+                named.setdefault(need.level, {}).update(dict.fromkeys(need.modules, rule.name))
+        patterns = {}
+        for level, owners in named.items():
+            texts = sorted(owners)
+            for at in range(0, len(texts), _MODULES):
+                ways = self._beside_level("|".join(texts[at : at + _MODULES]), level)
+                patterns.update(dict.fromkeys(ways, owners[texts[at]]))
+        return patterns
+
     def _strange(self) -> list[str]:
         """Lines whose text isn't what their bytes are: they are always looked at.
 
-        Terminal sequences and invisible characters are taken out of texts (see `text.clean`); the Kelvin sign and
-        the long s are letters to a pattern that ignores case; in JSON any letter may be written as an escape.
+        Terminal sequences and invisible characters are taken out of texts (see `text.clean`); the Kelvin sign
+        and the long s are letters to a pattern that ignores case; in JSON any letter may be written as an
+        escape.
         """
         alphabet = self._alphabet
         assert alphabet is not None

@@ -1,4 +1,4 @@
-"""What a tail asks: where in a block may be an event that some rule takes?"""
+"""What a tail asks: where in a block an event may be that some rule takes."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Costly(Struct, frozen=True):
 
 
 class Sieves:
-    """The sieves of one source: one for all files, or one more for a file whose own module some rules name."""
+    """The sieves of one source: those of a file whose own module some rules name are finer."""
 
     def __init__(
         self, source: str, settings: TailSource, rules: Sequence[Rule], cache: Path | None = None
@@ -116,7 +116,7 @@ class Sieves:
             )
 
     def of_module(self, module: str) -> Sieve | None:
-        """The sieve for files whose lines have that module unless they carry another; None: look at every line."""
+        """The sieve for files whose lines have that module by default; None: look at every line."""
         if self.costly:
             return None
         if module not in self._sieves:
