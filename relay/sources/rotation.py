@@ -54,13 +54,6 @@ def logs_of(name: str) -> list[str]:
     return found
 
 
-def is_rotation(path: str, log: str) -> bool:
-    """Whether a file of that path is named like a rotation of the log of that path."""
-    folder, name = os.path.split(log)
-    beside, other = os.path.split(path)
-    return folder == beside and name in logs_of(other)
-
-
 def are_related(path: str, log: str) -> bool:
     """Whether a file of that path is named like a rotation of the log, or of what that is a rotation of."""
     folder, name = os.path.split(log)

@@ -178,7 +178,8 @@ class Succession:
             generation.path, generation.told = place, -1
             self._register.live[place] = generation
             if not self.logs_beside(place):
-                generation.moved_at, generation.log = None, place  # not rotated: it got its name at last
+                generation.moved_at = None  # not rotated: it got its name at last
+                self._register.rename(generation, place)
         if other is not None and other is not generation:
             other.place = place
             await self.displaced(other)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from relay.sources.identity import FileId
-from relay.sources.rotation import Folder, is_rotation, logs_of, order_of
+from relay.sources.rotation import Folder, are_related, logs_of, order_of
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ from relay.sources.rotation import Folder, is_rotation, logs_of, order_of
 )
 def test_rotations_are_known_by_their_names(name: str, log: str) -> None:
     assert log in logs_of(name)
-    assert is_rotation(f"/var/log/{name}", f"/var/log/{log}")
-    assert not is_rotation(f"/var/{name}", f"/var/log/{log}")
+    assert are_related(f"/var/log/{name}", f"/var/log/{log}")
+    assert not are_related(f"/var/{name}", f"/var/log/{log}")
 
 
 @pytest.mark.parametrize(
