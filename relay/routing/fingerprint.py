@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from relay.config.schema import Rule
 from relay.models import Event
+from relay.routing.codes import may_hold_code
 from relay.routing.headers import peel
 from relay.routing.structured import fields_of
 from relay.routing.traces import Trace, trace_of
@@ -110,7 +111,7 @@ def alike(message: str) -> str:
     Messages that differ in numbers are then masked once. Values do tell something in error codes, well-known
     ports, JSON (`00` is no number there), syslog priorities, and digits beyond ASCII.
     """
-    if "{" in message or not message.isascii() or _VALUES_TELL.search(message):
+    if "{" in message or not message.isascii() or may_hold_code(message) or _VALUES_TELL.search(message):
         return message
     return message.translate(_ALIKE)
 

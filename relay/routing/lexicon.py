@@ -46,13 +46,17 @@ NOT_NAMES: Final = _words(
     would
     """
 )
+# "for" is followed by somebody's name where one of these stands before it.
+PASSWORDS: Final = _words("password passwords passwd authentication login logins logon logons credentials")
+# Data after a colon or an equals sign.
+BOOLEANS: Final = _words("true false null nil")
 # Quoted text after one of these is data; the nearest word decides.
 QUOTES_DATA: Final = _words(
     """
     value values near entry user username account login literal input string text character
     argument param parameter given got received db host hostname image query request uri url path
     file filename directory folder id session email mail sender receiver client server upstream
-    referrer node pod container header password token name named line ip address phone by
+    referrer node pod container header password token name named line ip address phone by thread tag
     """
 )
 # ... and after one of these it is a name in the code, which tells problems apart.
@@ -60,14 +64,14 @@ QUOTES_CODE: Final = _words(
     """
     constraint column module key keyerror attribute function method class type relation table
     index field property reading setting option variable sequence schema extension role package
-    import command operator service unit state keyword plugin feature maxmemory
+    import command operator service unit state keyword plugin feature maxmemory zone
     """
 )
 # In `key=word` the word is kept where the key is one of these, for it says what is wrong.
 MEANINGFUL: Final = _words(
     """
-    error err errno reason cause status state type kind code class exception service table op
-    operation action method result severity category signal msg message event unit component 渠道 原因
+    error err errno desc description message detail reason cause status state type kind code class exception service table op
+    operation action method result severity category signal msg event unit component 渠道 原因
     错误 类型 状态 错误码 结果
     """
 )

@@ -14,12 +14,15 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from relay.routing.codes import MOST_WORDS, announces_code, code_after
 from relay.routing.lexicon import (
+    BOOLEANS,
     CALENDAR,
     DATA_FILES,
     MEANINGFUL,
     NAMERS,
     NOT_NAMES,
+    PASSWORDS,
     TOP_LEVEL,
     UNITS,
 )
@@ -47,6 +50,9 @@ class _Role(enum.IntEnum):
     CALENDAR = 4
     NAMER = 5
     FOR = 6
+    CODE = 7  # `errno`: says what a number after it is
+    EQUALS = 8  # `=` or `:` with spaces around it
+    BOOLEAN = 9
 
 
 class _Chunk(NamedTuple):
@@ -69,7 +75,7 @@ def masked(line: str) -> Masked:
     ]
     for place, chunk in enumerate(chunks):
         if chunk.role > _Role.NUMBER:
-            chunks = _in_context(chunks, place)
+            chunks = _in_context(raws, chunks, place)
             break
     shown = " ".join([chunk.shown for chunk in chunks])
     return Masked(" ".join([chunk.words for chunk in chunks if chunk.words]) or shown, shown)
@@ -78,33 +84,84 @@ def masked(line: str) -> Masked:
 # -- neighbours ---------------------------------------------------------------------------------------------
 
 
-def _in_context(chunks: list[_Chunk], first: int) -> list[_Chunk]:
-    """Chunks whose neighbours make them variables become placeholders; `first` may be the first such."""
+def _in_context(raws: list[str], chunks: list[_Chunk], first: int) -> list[_Chunk]:
+    """Chunks whose neighbours make them variables, or codes; `first` may be the first such."""
     overruled = list(chunks)
     before = chunks[first - 1] if first else _NOTHING
+    equals = False
     for place in range(first, len(chunks)):
         chunk = chunks[place]
-        if chunk.role > _Role.NUMBER or before.role > _Role.CALENDAR:
-            after = chunks[place + 1] if place + 1 < len(chunks) else _NOTHING
-            overruled[place] = _overruled(before, chunk, after) or chunk
-        before = chunk
+        if chunk.role is _Role.EQUALS:
+            equals = True
+            continue
+        if equals or chunk.role > _Role.NUMBER or before.role > _Role.CALENDAR:
+            overruled[place] = _overruled(raws, chunks, place, before, equals=equals) or chunk
+        before, equals = chunk, False
     return overruled
 
 
-def _overruled(before: _Chunk, chunk: _Chunk, after: _Chunk) -> _Chunk | None:
+def _overruled(
+    raws: list[str], chunks: list[_Chunk], place: int, before: _Chunk, *, equals: bool
+) -> _Chunk | None:
+    """What the chunk is because of those beside it; None if it is what it looks like."""
+    chunk = chunks[place]
+    after = chunks[place + 1] if place + 1 < len(chunks) else _NOTHING
+    if before.role is _Role.CODE and (code := _code(chunks, place, raws[place])):
+        return code
     if chunk.role is _Role.UNIT and before.role is _Role.NUMBER:
         return chunk._replace(words="")
     if chunk.role is _Role.CALENDAR and (before.role in _DATES or after.role in _DATES):
         return chunk._replace(words="", shown="<time>")
-    named = before.role is _Role.NAMER or (before.role is _Role.FOR and after.words == "from")
-    if named and chunk.may_be_name:
-        return _Chunk("", "<name>", _Role.VARIABLE, may_be_name=False)
-    return None
+    if chunk.role is _Role.BOOLEAN and (equals or before.shown[-1:] in {"=", ":"}):
+        return chunk._replace(words="", shown="<bool>")
+    if equals and raws[place - 1] == "=":
+        return _value(before, chunk, raws[place], after)
+    if not chunk.may_be_name:
+        return None
+    named = before.role is _Role.NAMER or (before.role is _Role.FOR and _is_account(chunks, place, after))
+    return _A_NAME if named else None
+
+
+def _code(chunks: list[_Chunk], place: int, raw: str) -> _Chunk | None:
+    """`errno 28`: the number stays, whatever follows it in its chunk."""
+    number = _AFTER_CODE_WORD.match(raw)
+    if number is None:
+        return None
+    words: list[str] = []
+    for chunk in reversed(chunks[max(0, place - MOST_WORDS - 1) : place]):
+        if "<" in chunk.shown:  # a variable
+            break
+        words[:0] = chunk.words.split()
+    code = code_after(words[-MOST_WORDS:], number[2])
+    if not code:
+        return None
+    rest = _known(raw[number.end() :])
+    return _Chunk(f"{code} {rest.words}".strip(), number[1] + code + rest.shown, _Role.PLAIN, may_be_name=False)
+
+
+def _is_account(chunks: list[_Chunk], place: int, after: _Chunk) -> bool:
+    """`Failed password for root from`, `too many authentication failures for root`."""
+    return after.words == "from" or any(
+        word in PASSWORDS
+        for chunk in chunks[max(0, place - 4) : place - 1]
+        for word in chunk.words.lower().split()
+    )
+
+
+def _value(before: _Chunk, chunk: _Chunk, raw: str, after: _Chunk) -> _Chunk | None:
+    """`key = word`: as `key=word`, if the word is all of the value."""
+    alone = after is _NOTHING or raw[-1:] in ",;)]}" or "=" in after.shown
+    if not chunk.words or " " in chunk.words or not alone:
+        return None
+    key = before.words.rpartition(" ")[2].lower()
+    return None if not key or key in MEANINGFUL else chunk._replace(words="", shown="<str>")
 
 
 _A_NUMBER: Final = _Chunk("", "<num>", _Role.NUMBER, may_be_name=False)
+_A_NAME: Final = _Chunk("", "<name>", _Role.VARIABLE, may_be_name=False)
 _NOTHING: Final = _Chunk("", "", _Role.PLAIN, may_be_name=False)
 _DATES: Final = (_Role.NUMBER, _Role.CALENDAR)
+_AFTER_CODE_WORD: Final = re.compile(r"""([:=("'\[#]*)([\w-]+)(?![\w.-]*\w)""", re.ASCII)
 
 
 # -- one chunk ----------------------------------------------------------------------------------------------
@@ -118,7 +175,7 @@ _LOWER_RUN: Final = re.compile(r"[a-z]+")
 _VARIABLE: Final = re.compile(
     r"""
       (?P<url>[a-z][a-z0-9+.-]{1,15}://.*)
-    | (?P<ip>/?\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?:[:/]\d+)?)
+    | (?P<ip>(?:[\w.-]*/)?\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?:[:/]\d+)?)
     | (?P<uuid>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})
     | (?P<time>\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T_:][\d:.,+Z-]*)?|\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?Z?)
     | (?P<num>[-+]?[\d][\d.,_]*(?:%|[a-zµμ]{1,3})?)
@@ -128,23 +185,27 @@ _VARIABLE: Final = re.compile(
     | (?P<host>[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*
         :(?:22|25|53|80|443|3306|5432|5672|6379|80[08]0|8443|9092|9200|27017))
     | (?P<mail>[\w.+*-]+@[\w.-]+)
-    | (?P<path>(?:~|\.{1,2}|[a-z]:)?[/\\].*|\w[\w.-]*[/\\][^/\\]+[/\\].*)
+    | (?P<path>(?:~|\.{1,2}|[a-z]:)?[/\\].*|\w[\w.-]*[/\\][^/\\]+[/\\].*|\w[\w-]*\.[\w.-]*[/\\].+)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _OBJECT: Final = re.compile(r"([A-Z][\w.$]*)@[0-9a-f]{4,}")
+_EQUALS: Final = frozenset(("=", ":", "==", ":="))
+_MAY_BE_CODES: Final = frozenset(("num", "hex"))
+_SMALL: Final = re.compile(r"-?\d{1,6}")
 _CODE: Final = re.compile(r"(?:ORA|TNS|PLS|RMAN|SQLSTATE)-?\w{3,5}")
 
 
 class _Builder:
     """Collects the words and the masked form of one chunk."""
 
-    __slots__ = ("shown", "variable", "words")
+    __slots__ = ("apart", "shown", "variable", "words")
 
     def __init__(self) -> None:
         self.words: list[str] = []
         self.shown: list[str] = []
         self.variable = ""  # the kind of the last variable
+        self.apart = 0  # words that stand before it
 
     def constant(self, word: str) -> None:
         self.words.append(word)
@@ -152,7 +213,15 @@ class _Builder:
 
     def mask(self, kind: str) -> None:
         self.variable = kind
+        self.apart = len(self.words)
         self.shown.append(f"<{kind}>")
+
+    def code(self, number: str) -> bool:
+        """Take the number as a constant if the words just before it make it a code."""
+        code = code_after(self.words[self.apart :][-MOST_WORDS:], number)
+        if code:
+            self.constant(code)
+        return bool(code)
 
 
 def _classify(raw: str) -> _Chunk:
@@ -172,17 +241,24 @@ _known = lru_cache(_REMEMBERED)(_classify)
 
 def _role(raw: str, built: _Builder) -> _Role:
     """What the chunk means to its neighbours."""
+    if raw in _EQUALS:
+        return _Role.EQUALS
     if not built.words:
         return _Role.NUMBER if built.variable in {"num", "time"} else _Role.VARIABLE
     word = built.words[-1].lower()
-    if word in NAMERS and raw.rstrip(":=([\"'").endswith(built.words[-1]):
-        return _Role.NAMER
+    if raw.rstrip(":=([\"'").endswith(built.words[-1]):
+        if word in NAMERS:
+            return _Role.NAMER
+        if announces_code(word):
+            return _Role.CODE
     if len(built.words) > 1 or built.variable:
         return _Role.PLAIN
     if word in UNITS:
         return _Role.UNIT
     if word in CALENDAR:
         return _Role.CALENDAR
+    if word in BOOLEANS:
+        return _Role.BOOLEAN
     return _Role.FOR if raw == "for" else _Role.PLAIN
 
 
@@ -222,6 +298,8 @@ def _variable(found: re.Match[str], built: _Builder) -> None:
         built.constant(thing[1])
         built.shown.append("@<hex>")
         return
+    if kind in _MAY_BE_CODES and built.words and built.code(found[0]):
+        return
     built.mask(kind)
     if kind == "num":
         built.shown.append(found[0].lstrip("+-0123456789.,_"))
@@ -231,7 +309,9 @@ def _pair(key: str, value: str, built: _Builder) -> None:
     """`key=value`: the key is constant; a value of letters only where the key says what is wrong."""
     _pieces(key, built)
     built.shown.append("=")
-    if found := _VARIABLE.fullmatch(value):
+    if key.lower() == "code" and _SMALL.fullmatch(value):
+        built.constant(value)
+    elif found := _VARIABLE.fullmatch(value):
         _variable(found, built)
     elif value and key.lower() in MEANINGFUL:
         _pieces(value, built)
@@ -271,7 +351,7 @@ def _piece(piece: str, built: _Builder) -> None:
             built.constant(piece)
         elif found := _VARIABLE.fullmatch(piece):
             _variable(found, built)
-        else:
+        elif not (built.words and built.code(piece)):
             built.mask("id")
     elif len(piece) == 1 and piece.isascii():
         built.shown.append(piece)
