@@ -133,6 +133,9 @@ def _of_text(text: str, depth: int) -> Masked:
         return _of_trace(trace)
     first, _, others = text.partition("\n")
     first = peel(first)
+    if others and first.endswith(":"):  # the next line says it
+        second, _, others = others.partition("\n")
+        first = f"{first} {second}"
     fields = fields_of(first) if depth else None
     if fields:
         return _joined([_of_text(field, depth - 1) for field in fields])

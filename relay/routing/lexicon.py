@@ -75,6 +75,7 @@ MEANINGFUL: Final = _words(
     错误 类型 状态 错误码 结果
     """
 )
+_MEANINGFUL_ENDS: Final = ("code", "reason", "error", "status", "type", "errno", "exception")
 # A dotted lower-case name that ends so is a host.
 TOP_LEVEL: Final = _words(
     """
@@ -91,3 +92,9 @@ DATA_FILES: Final = _words(
     db sqlite sql dat bin dump out parquet avro html htm css crt pem cer p12
     """
 )
+
+
+def says_what_is_wrong(key: str) -> bool:
+    """Whether the value of the key tells problems apart: `reason`, `decline_code`, `ErrorType`."""
+    lower = key.lower()
+    return lower in MEANINGFUL or lower.endswith(_MEANINGFUL_ENDS)

@@ -11,6 +11,7 @@ from relay.routing.lexicon import QUOTES_CODE, QUOTES_DATA
 HOLE: Final = "\ue000"  # stands where data was (a private-use character)
 
 _QUOTED: Final = re.compile(r"""(?<!\w)(["'])((?:(?!\1)[^\n])*)\1(?!\w)""")
+_SOMEBODY: Final = re.compile("((?:用户|用户名|账号|账户|客户|商户|会员|员工|操作人)[\\s:]*[「『“])([^」』”]{1,64})(?=[」』”])")
 _WORD: Final = re.compile(r"[^\W\d]+")
 _SQL: Final = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE|VALUES|WHERE)\b")
 _LOOK_BACK: Final = 48  # characters before a quote in which a telling word may stand
@@ -18,6 +19,8 @@ _LOOK_BACK: Final = 48  # characters before a quote in which a telling word may 
 
 def without_quoted_data(line: str) -> str:
     """The line with holes for its quoted data; other quoted text stays."""
+    if not line.isascii():
+        line = _SOMEBODY.sub(rf"\1{HOLE}", line)
     if "'" not in line and '"' not in line:
         return line
     sql = _SQL.search(line)

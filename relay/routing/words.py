@@ -19,12 +19,12 @@ from relay.routing.lexicon import (
     BOOLEANS,
     CALENDAR,
     DATA_FILES,
-    MEANINGFUL,
     NAMERS,
     NOT_NAMES,
     PASSWORDS,
     TOP_LEVEL,
     UNITS,
+    says_what_is_wrong,
 )
 from relay.routing.quotes import HOLE, without_quoted_data
 
@@ -116,10 +116,19 @@ def _overruled(
         return chunk._replace(words="", shown="<bool>")
     if equals and raws[place - 1] == "=":
         return _value(before, chunk, raws[place], after)
-    if not chunk.may_be_name:
-        return None
     named = before.role is _Role.NAMER or (before.role is _Role.FOR and _is_account(chunks, place, after))
-    return _A_NAME if named else None
+    return _name(chunk, raws[place]) if named else None
+
+
+def _name(chunk: _Chunk, raw: str) -> _Chunk | None:
+    """Somebody's name; in `alice(uid=7)` it ends at the bracket."""
+    if chunk.may_be_name:
+        return _A_NAME
+    name, bracket, rest = raw.partition("(")
+    if not (bracket and name and _known(name).may_be_name):
+        return None
+    others = _known(rest)
+    return _Chunk(others.words, f"<name>({others.shown}", _Role.PLAIN, may_be_name=False)
 
 
 def _code(chunks: list[_Chunk], place: int, raw: str) -> _Chunk | None:
@@ -154,7 +163,7 @@ def _value(before: _Chunk, chunk: _Chunk, raw: str, after: _Chunk) -> _Chunk | N
     if not chunk.words or " " in chunk.words or not alone:
         return None
     key = before.words.rpartition(" ")[2].lower()
-    return None if not key or key in MEANINGFUL else chunk._replace(words="", shown="<str>")
+    return None if not key or says_what_is_wrong(key) else chunk._replace(words="", shown="<str>")
 
 
 _A_NUMBER: Final = _Chunk("", "<num>", _Role.NUMBER, may_be_name=False)
@@ -172,6 +181,7 @@ _EDGE: Final = ".:-*#%&+~^$=_/!?"
 _CJK_RUN: Final = re.compile("([\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]+)")
 _DIGIT: Final = re.compile(r"\d")
 _LOWER_RUN: Final = re.compile(r"[a-z]+")
+_VOWEL: Final = re.compile(r"[aeiouAEIOU]")
 _VARIABLE: Final = re.compile(
     r"""
       (?P<url>[a-z][a-z0-9+.-]{1,15}://.*)
@@ -190,6 +200,7 @@ _VARIABLE: Final = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _OBJECT: Final = re.compile(r"([A-Z][\w.$]*)@[0-9a-f]{4,}")
+_OPENERS: Final = frozenset("<[({\"'")
 _EQUALS: Final = frozenset(("=", ":", "==", ":="))
 _MAY_BE_CODES: Final = frozenset(("num", "hex"))
 _SMALL: Final = re.compile(r"-?\d{1,6}")
@@ -199,13 +210,14 @@ _CODE: Final = re.compile(r"(?:ORA|TNS|PLS|RMAN|SQLSTATE)-?\w{3,5}")
 class _Builder:
     """Collects the words and the masked form of one chunk."""
 
-    __slots__ = ("apart", "shown", "variable", "words")
+    __slots__ = ("apart", "open", "shown", "variable", "words")
 
     def __init__(self) -> None:
         self.words: list[str] = []
         self.shown: list[str] = []
         self.variable = ""  # the kind of the last variable
         self.apart = 0  # words that stand before it
+        self.open = False  # a key came whose value is data: `user=<alice>`
 
     def constant(self, word: str) -> None:
         self.words.append(word)
@@ -229,6 +241,10 @@ def _classify(raw: str) -> _Chunk:
     for place, part in enumerate(_STRONG.split(raw)):
         if place % 2 or not part:
             built.shown.append(part)
+            built.open = built.open and part[:1] in _OPENERS
+        elif built.open:
+            built.open = False
+            built.mask("str")
         else:
             _part(part, built)
     words = " ".join(built.words)
@@ -267,7 +283,7 @@ def _may_be_name(raw: str, built: _Builder) -> bool:
     if len(built.words) != 1 or raw.endswith("()"):
         return False
     word = built.words[0].lower()
-    return word not in NOT_NAMES and not word.endswith(("ed", "ing"))
+    return word not in NOT_NAMES and word not in NAMERS and not word.endswith(("ed", "ing"))
 
 
 def _part(part: str, built: _Builder) -> None:
@@ -281,7 +297,9 @@ def _part(part: str, built: _Builder) -> None:
         built.shown.append(part[:start])
         if core:
             _part(core, built)
-            built.shown.append(part[start + len(core) :])
+            tail = part[start + len(core) :]
+            built.shown.append(tail)
+            built.open = tail == "=" and not says_what_is_wrong(core)
         return
     key, equals, value = part.partition("=")
     if equals:
@@ -313,7 +331,7 @@ def _pair(key: str, value: str, built: _Builder) -> None:
         built.constant(value)
     elif found := _VARIABLE.fullmatch(value):
         _variable(found, built)
-    elif value and key.lower() in MEANINGFUL:
+    elif value and says_what_is_wrong(key):
         _pieces(value, built)
     elif value:
         built.mask("str")
@@ -364,9 +382,11 @@ def _piece(piece: str, built: _Builder) -> None:
 
 
 def _is_random(piece: str) -> bool:
-    """Letters drawn by lot change case all the time; CamelCase words mostly have three small ones on end."""
+    """Letters drawn by lot change case all the time, with few vowels; CamelCase words mostly don't."""
     runs = _LOWER_RUN.findall(piece)
-    return len(runs) > 3 and sum(len(run) > 2 for run in runs) * 3 < len(runs)
+    if len(runs) < 4:
+        return False
+    return sum(len(run) > 2 for run in runs) * 3 < len(runs) or len(_VOWEL.findall(piece)) * 6 < len(piece)
 
 
 def _dotted(name: str) -> str:
