@@ -9,71 +9,48 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from relay.routing.lexicon import CODES, EXIT_STATUS, HAVE_CODES, HTTP_STATUS
+
 MOST_WORDS: Final = 3  # before a number that are looked at
 
-_WORDS_OF_CODES: Final = frozenset(
-    """
-    errno errcode errorcode retcode resultcode sqlstate sqlcode hresult ntstatus winerror
-    signal statuscode httpstatus httpcode responsecode http exitcode exitstatus returncode code status error
-    错误码 错误代码 异常码 返回码 状态码 响应码 退出码 信号
-    """.split()
-)
-_HTTP: Final = frozenset(("statuscode", "httpstatus", "httpcode", "responsecode", "http", "状态码", "响应码"))
-_EXIT: Final = frozenset(("exitcode", "exitstatus", "returncode", "退出码"))
-_ALWAYS: Final = _WORDS_OF_CODES - _HTTP - _EXIT - {"code", "status", "error"}
-
-_BEFORE_HTTP_CODE: Final = frozenset(("status", "response", "http"))
-_BEFORE_EXIT_CODE: Final = frozenset(("exit", "return", "exited", "returned"))
-_BEFORE_CODE: Final = frozenset(
-    "error err result reason close closed abnormal failure fault fatal native vendor with sql system os".split()
-)
-_ENDS: Final = re.compile(r"exit|terminat|died|crash|finish|quit")
-
+_WORDS: Final = CODES | HTTP_STATUS | EXIT_STATUS | {"code", "status", "error"}
 _CODE: Final = re.compile(r"-?\d{1,6}|0x[0-9a-fA-F]{1,8}|(?=[0-9A-Z]{0,4}\d)[0-9A-Z]{5}|[A-Z]{1,5}-?\d{1,6}")
-# The small ones a program gives a meaning to; timeout, not executable, not found; killed by a deadly signal; ssh's own.
+# What programs give a meaning to: the small ones; timeout, not executable, not found; killed by a deadly
+# signal; ssh's own.
 _TELLING_EXIT: Final = re.compile(r"-\d+|[1-9]|12[4-7]|13[4-79]|255")
 _TELLING_HTTP: Final = re.compile(r"([45])\d\d")
-
-# In any of the words above, however they are written.
-_HINTS: Final = (
-    *("ode", "ODE", "tatus", "TATUS", "errno", "Errno", "ERRNO", "ignal", "SIGNAL", "HTTP", "http", "Http"),
-    *("sql", "Sql", "SQL", "HRESULT", "hresult", "HResult", "inerror", "inError", "WINERROR"),
-)
-
-
-def may_hold_code(text: str) -> bool:
-    """Whether a number in the ASCII text may be a code; a quick look that errs on the side of yes."""
-    return any([hint in text for hint in _HINTS])
+_ENDED: Final = re.compile(r"exit|terminat|died|crash|finish|quit")
 
 
 def announces_code(word: str) -> bool:
     """Whether the word may say that the number after it is a code."""
-    return _plain(word) in _WORDS_OF_CODES
+    return _plain(word) in _WORDS
 
 
 def code_after(words: Sequence[str], number: str) -> str:
     """The number as it stands in the key, if the words before it make it a code; else empty.
 
-    Of HTTP only the class of an error is kept (`5xx`); of exit statuses those that mean the same everywhere, and
-    the small ones.
+    Of HTTP only the class of an error is kept (`5xx`); of exit statuses those that mean the same everywhere,
+    and the small ones.
     """
     if not words or _CODE.fullmatch(number) is None:
         return ""
-    last = _plain(words[-1])
-    if last not in _WORDS_OF_CODES:
-        return ""
-    before = words[-2].lower() if len(words) > 1 else ""
-    if last in _ALWAYS:
+    last, before, first = (_plain(word) for word in (*reversed(words), "", "")[:3])
+    if last in CODES:
         return number
-    if last in _HTTP or (last in {"code", "status"} and before in _BEFORE_HTTP_CODE) or (last, before) == ("error", "http"):
+    if last in HTTP_STATUS or (last in {"code", "status", "error"} and _is_http(before, last)):
         found = _TELLING_HTTP.fullmatch(number)
         return f"{found[1]}xx" if found else ""
-    if last == "error":
+    if last not in EXIT_STATUS | {"code", "status"}:
         return ""
-    ended = len(words) > 2 and before == "with" and _ENDS.match(words[-3].lower())
-    if last in _EXIT or before in _BEFORE_EXIT_CODE or ended:
+    ended = before in {"exit", "return", "exited", "returned"} or (before == "with" and _ENDED.match(first))
+    if last in EXIT_STATUS or ended:
         return number if _TELLING_EXIT.fullmatch(number) else ""
-    return number if last == "code" and before in _BEFORE_CODE else ""
+    return number if last == "code" and before in HAVE_CODES else ""
+
+
+def _is_http(before: str, last: str) -> bool:
+    return before == "http" or (last != "error" and before in {"status", "response"})
 
 
 def _plain(word: str) -> str:

@@ -16,20 +16,16 @@ from msgspec import Struct
 
 from relay.config.schema import Rule
 from relay.models import Event
-from relay.routing.codes import may_hold_code
 from relay.routing.headers import peel
 from relay.routing.structured import fields_of
 from relay.routing.traces import Trace, trace_of
-from relay.routing.words import Masked, masked
+from relay.routing.words import Masked, alike, masked
 
 _LONGEST: Final = 16 * 1024  # characters looked at
 _TITLE: Final = 200  # characters
 _REMEMBERED: Final = 4096  # whole messages, and keys; messages of up to:
 _SHORT: Final = 1024  # characters
 _DEEPEST: Final = 3  # a trace in a JSON field in ...
-
-_ALIKE: Final = str.maketrans("123456789", "000000000")
-_VALUES_TELL: Final = re.compile(r"ORA|TNS|PLS|RMAN|SQLSTATE|:(?:22|25|53|80|[34589]\d\d\d?|6379)(?!\d)|<\d")
 
 # nginx ends its errors with the request's particulars, some of them optional.
 _REQUEST: Final = ", client: "
@@ -102,18 +98,11 @@ def _of_template(rule: str, module: str, text: Masked) -> Fingerprint:
 
 
 def _text(message: str) -> Masked:
-    return _known(alike(message)) if len(message) <= _SHORT else _mask(message)
-
-
-def alike(message: str) -> str:
-    """The message with all digits made alike, where their values tell nothing: it is masked the same.
-
-    Messages that differ in numbers are then masked once. Values do tell something in error codes, well-known
-    ports, JSON (`00` is no number there), syslog priorities, and digits beyond ASCII.
-    """
-    if "{" in message or not message.isascii() or may_hold_code(message) or _VALUES_TELL.search(message):
-        return message
-    return message.translate(_ALIKE)
+    """The message masked; those that differ in digits alone are masked once (see `words.masked`)."""
+    if len(message) > _SHORT or '":' in message:  # JSON has its own idea of digits
+        return _mask(message)
+    found = _known(alike(message))
+    return _known(message) if found.exact else found
 
 
 def _mask(message: str) -> Masked:
@@ -121,7 +110,7 @@ def _mask(message: str) -> Masked:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
     found = _of_text(text.strip(), _DEEPEST)
-    return Masked(found.key, _shortened(found.title))
+    return found._replace(title=_shortened(found.title))
 
 
 _known = lru_cache(_REMEMBERED)(_mask)
@@ -138,7 +127,7 @@ def _of_text(text: str, depth: int) -> Masked:
         first = f"{first} {second}"
     fields = fields_of(first) if depth else None
     if fields:
-        return _joined([_of_text(field, depth - 1) for field in fields])
+        return _joined([_of_text(field, depth - 1) for field in fields])._replace(exact=True)
     line = masked(first.partition(_REQUEST)[0])
     telling = _telling(others) if others else ""
     return _joined([line, masked(telling)]) if telling else line
@@ -146,7 +135,7 @@ def _of_text(text: str, depth: int) -> Masked:
 
 def _of_trace(trace: Trace) -> Masked:
     said = _joined([masked(peel(line)) for line in trace.thrown])
-    return Masked(" ".join((said.key, *trace.frames)), said.title)
+    return Masked(" ".join((said.key, *trace.frames)), said.title, said.exact)
 
 
 def _telling(others: str) -> str:
@@ -157,7 +146,11 @@ def _telling(others: str) -> str:
 def _joined(parts: list[Masked]) -> Masked:
     if len(parts) == 1:
         return parts[0]
-    return Masked(" ".join(part.key for part in parts), ": ".join(part.title for part in parts if part.title))
+    return Masked(
+        " ".join([part.key for part in parts]),
+        ": ".join([part.title for part in parts if part.title]),
+        any(part.exact for part in parts),
+    )
 
 
 def _first_line(message: str) -> str:

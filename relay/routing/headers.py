@@ -37,7 +37,7 @@ _LEVEL: Final = r"""
 """
 _KLOG: Final = r"[IWEF]\d{4}\ \d\d:\d\d:\d\d\.\d+\s+\d+\ [\w.-]{1,64}:\d+\](?=\s)"  # Go's glog and klog
 _START: Final = re.compile(
-    rf"\s*(?:<\d{{1,3}}>1?\s*|-\s+(?=\d)|\S{{1,64}}\.log\S{{0,64}}\s+(?=\d))?(?:{_TIME}|{_LEVEL}|{_KLOG})",
+    rf"\s*(?:<\d{{1,3}}>\d?\s*|-\s+(?=\d)|\S{{1,64}}\.log\S{{0,64}}\s+(?=\d))?(?:{_TIME}|{_LEVEL}|{_KLOG})",
     re.VERBOSE,
 )
 _SYSLOG: Final = re.compile(

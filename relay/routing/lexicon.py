@@ -70,12 +70,26 @@ QUOTES_CODE: Final = _words(
 # In `key=word` the word is kept where the key is one of these, for it says what is wrong.
 MEANINGFUL: Final = _words(
     """
-    error err errno desc description message detail reason cause status state type kind code class exception service table op
-    operation action method result severity category signal msg event unit component 渠道 原因
+    error err errno desc description message detail reason cause status state type kind code class
+    exception service table op operation action method result severity category signal msg event unit component 渠道 原因
     错误 类型 状态 错误码 结果
     """
 )
 _MEANINGFUL_ENDS: Final = ("code", "reason", "error", "status", "type", "errno", "exception")
+# A number after one of these is a code ...
+CODES: Final = _words(
+    """
+    errno errcode errorcode retcode resultcode sqlstate sqlcode hresult ntstatus winerror signal
+    错误码 错误代码 异常码 返回码 信号
+    """
+)
+# ... after one of these the status of an HTTP answer, or of a program's end ...
+HTTP_STATUS: Final = _words("http httpstatus httpcode statuscode responsecode 状态码 响应码")
+EXIT_STATUS: Final = _words("exitcode exitstatus returncode 退出码")
+# ... and after "code" if that stands after one of these.
+HAVE_CODES: Final = _words(
+    "error err result reason close closed abnormal failure fault fatal native vendor with sql system os"
+)
 # A dotted lower-case name that ends so is a host.
 TOP_LEVEL: Final = _words(
     """

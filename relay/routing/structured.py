@@ -13,7 +13,10 @@ _TEXTS: Final = (
     *("message", "msg", "text", "event"),
     *("error", "err", "exception", "exc_info", "stack", "reason", "cause"),
 )
-_CODES: Final = ("code", "error_code", "errcode", "errno", "type", "error_type", "kind", "exit_code", "signal")
+_CODES: Final = (
+    *("code", "error_code", "errcode", "errno", "type", "error_type", "kind"),
+    *("exit_code", "signal"),
+)
 _HTTP_STATUS: Final = ("status", "status_code", "statuscode", "http_status", "response_code")
 _PAIR: Final = re.compile(r'([A-Za-z_][\w.-]*)=("(?:[^"\\]|\\.)*"|[^\s"]*)')
 _IS_LOGFMT: Final = re.compile(r'(?:^|\s)(?:msg|message|err|error)="?\S')
