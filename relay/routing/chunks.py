@@ -1,7 +1,7 @@
-"""One chunk of a line, without white space in it: its constant words, its masked form, its meaning to others.
+"""One chunk of a line, without white space in it: its constant words, its masked form, its role.
 
-The classifier is pure and remembered, so forgetting changes no result. Every pattern is linear in the text: no
-nested repeats, no ambiguous alternatives under one.
+The classifier is pure and remembered, so forgetting changes no result. Every pattern is linear in the text:
+no nested repeats, no ambiguous alternatives under one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from relay.routing.lexicon import (
     CALENDAR,
     DATA_FILES,
     NAMERS,
+    NAMERS_OF_CJK,
     NOT_NAMES,
     TOP_LEVEL,
     UNITS,
@@ -44,6 +45,8 @@ class Role(enum.IntEnum):
 
 
 class Chunk(NamedTuple):
+    """What is known of a chunk by itself."""
+
     words: str  # the constant ones, by spaces
     shown: str
     role: Role
@@ -57,7 +60,7 @@ def chunk_of(raw: str) -> Chunk:
 
 
 _STRONG: Final = re.compile("([\ue000\\s()\\[\\]{}<>,;|\"'`«»“”‘’、。【】「」《》…]+)")
-_WEAK: Final = re.compile(r"([:/@\\&+=*#%~^$-]*[:/@\\&+=]+[:/@\\&+=*#%~^$-]*)")
+_WEAK: Final = re.compile(r"((?<![:/@\\&+=*#%~^$-])[:/@\\&+=*#%~^$-]*[:/@\\&+=]+[:/@\\&+=*#%~^$-]*)")
 _EDGE: Final = ".:-*#%&+~^$=_/!?"
 _CJK_RUN: Final = re.compile("([\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]+)")
 _DIGIT: Final = re.compile(r"\d")
@@ -73,14 +76,16 @@ _VARIABLE: Final = re.compile(
     | (?P<hex>\dx[0-9a-f]+)
     | (?P<mac>[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5})
     | (?P<ip6>[0-9a-f]{0,4}:[0-9a-f]{0,4}:[0-9a-f:.]*(?:%\w+)?(?:/\d+)?)
-    | (?P<host>[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*
+    | (?P<host>(?![\w.-]+\.(?:c|cc|cpp|cs|cxx|ex|exs|erl|go|h|hpp|java|js|jsx|kt|lua|m|php|pl|py|rb|rs|scala|sh|sql
+        |swift|ts|tsx|vue):)[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*
         :(?:22|25|53|80|443|3306|5432|5672|6379|80[08]0|8443|9092|9200|27017))
     | (?P<mail>[\w.+*-]+@[\w.-]+)
-    | (?P<path>(?:~|\.{1,2}|[a-z]:)?[/\\].*|\w[\w.-]*[/\\][^/\\]+[/\\].*|\w[\w-]*\.[\w.-]*[/\\].+)
+    | (?P<path>(?:~|\.{1,2}|[a-z]:)?[/\\].*|\w[\w.-]*[/\\][^/\\]+[/\\].*|\w[\w-]*\.[\w.-]*[/\\][\w-]*\..*)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_MAY_BE_PORT: Final = re.compile(r"[a-zA-Z][\w.-]*:\d{2,5}")  # some are well known
+_ALL_BUT_UNIT: Final = re.compile(r"[\d.,_+-]+")
+_MAY_BE_PORT: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9.-]*:\d{2,5}")  # some are well known
 _OBJECT: Final = re.compile(r"([A-Z][\w.$]*)@[0-9a-f]{4,}")
 _OPENERS: Final = frozenset("<[({\"'")
 _EQUALS: Final = frozenset(("=", ":", "==", ":="))
@@ -188,6 +193,10 @@ def _part(part: str, built: _Builder) -> None:
             built.shown.append(tail)
             built.open = tail == "=" and not says_what_is_wrong(core)
         return
+    head, slash, _ = part.partition("/")
+    if slash and "." in head and _dotted(head) == "host":  # registry.example.com/team/api:v1
+        built.mask("path")
+        return
     key, equals, value = part.partition("=")
     if equals:
         _pair(key, value, built)
@@ -207,7 +216,7 @@ def _variable(found: re.Match[str], built: _Builder) -> None:
         return
     built.mask(kind)
     if kind == "num":
-        built.shown.append(found[0].lstrip("+-0123456789.,_"))
+        built.shown.append(_ALL_BUT_UNIT.sub("", found[0]))
 
 
 def _pair(key: str, value: str, built: _Builder) -> None:
@@ -243,7 +252,10 @@ def _scripts(piece: str, built: _Builder) -> None:
         if not run:
             continue
         if place % 2 == 0:
-            _piece(run, built)
+            if place and runs[place - 1].endswith(NAMERS_OF_CJK) and run.lower() not in NOT_NAMES:
+                built.mask("name")  # 用户alice登录失败
+            else:
+                _piece(run, built)
         elif run in UNITS and runs[place - 1][-1:].isdigit():
             built.shown.append(run)
         else:

@@ -77,7 +77,7 @@ def _own(event: Event, serial: str) -> tuple[str, ...]:
 
 def _field(event: Event, name: str, text: Masked) -> str:
     match name:
-        case "template":
+        case "template" | "{default}":
             return text.key
         case "message" | "module" | "source":
             return str(getattr(event, name))

@@ -54,7 +54,7 @@ _IS_SYSLOG: Final = re.compile(rf"\s*(?:<\d{{1,3}}>)?(?:{_MONTH}\s|\d{{4}}-\d\d-
 _COLLECTED: Final = re.compile(rf"(?:\s+[\w.:/@#-]{{1,64}}){{0,3}}\s+{_MONTH}\ +\d{{1,2}}\ +{_CLOCK}")
 _MORE: Final = re.compile(
     rf"""
-    [\s:|,/#-]*
+    [\s:|,/#-]{{0,32}}
     (?:
         {_TIME}
       | {_LEVEL}

@@ -25,13 +25,13 @@ CALENDAR: Final = _words(
     wednesday thursday friday saturday sunday
     """
 )
+NAMERS_OF_CJK: Final = ("用户", "用户名", "账号", "账户", "操作人", "客户", "商户", "会员", "员工")
 # The word that follows is somebody's or something's name.
 NAMERS: Final = _words(
     """
-    user users username account customer tenant uid sender receiver hostname pod comm dev 用户 用户名
-    账号 账户 操作人 客户 商户
+    user users username account customer tenant uid sender receiver hostname pod comm dev
     """
-)
+) | frozenset(NAMERS_OF_CJK)
 # ... unless it is one of these.
 NOT_NAMES: Final = _words(
     """
@@ -71,8 +71,8 @@ QUOTES_CODE: Final = _words(
 MEANINGFUL: Final = _words(
     """
     error err errno desc description message detail reason cause status state type kind code class
-    exception service table op operation action method result severity category signal msg event unit component 渠道 原因
-    错误 类型 状态 错误码 结果
+    exception service table op operation action method result severity category signal msg event unit
+    component 渠道 原因 错误 类型 状态 错误码 结果
     """
 )
 _MEANINGFUL_ENDS: Final = ("code", "reason", "error", "status", "type", "errno", "exception")

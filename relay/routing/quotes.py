@@ -6,14 +6,12 @@ import re
 from functools import partial
 from typing import Final
 
-from relay.routing.lexicon import QUOTES_CODE, QUOTES_DATA
+from relay.routing.lexicon import NAMERS_OF_CJK, QUOTES_CODE, QUOTES_DATA
 
 HOLE: Final = "\ue000"  # stands where data was (a private-use character)
 
 _QUOTED: Final = re.compile(r"""(?<!\w)(["'])((?:(?!\1)[^\n])*)\1(?!\w)""")
-_SOMEBODY: Final = re.compile(
-    "((?:用户|用户名|账号|账户|客户|商户|会员|员工|操作人)[\\s:]*[「『“])([^」』”]{1,64})(?=[」』”])"
-)
+_SOMEBODY: Final = re.compile(f"((?:{'|'.join(NAMERS_OF_CJK)})[\\s:]*[「『“])([^」』”]{{1,64}})(?=[」』”])")
 _WORD: Final = re.compile(r"[^\W\d]+")
 _SQL: Final = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE|VALUES|WHERE)\b")
 _LOOK_BACK: Final = 48  # characters before a quote in which a telling word may stand

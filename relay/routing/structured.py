@@ -47,7 +47,7 @@ def _of_logfmt(line: str) -> list[str] | None:
 
 
 def _texts(fields: Mapping[str, Any], depth: int = 0) -> list[str]:
-    lower = {str(key).lower(): value for key, value in fields.items()}
+    lower = _nested({str(key).lower(): value for key, value in fields.items()})
     texts: list[str] = []
     for name in _TEXTS:
         value = lower.get(name)
@@ -58,6 +58,17 @@ def _texts(fields: Mapping[str, Any], depth: int = 0) -> list[str]:
     codes = [_code(name, lower.get(name)) for name in _CODES]
     answer = next((status for name in _HTTP_STATUS if (status := _http(lower.get(name)))), "")
     return texts + [code for code in [*codes, answer] if code]
+
+
+def _nested(fields: dict[str, Any]) -> dict[str, Any]:
+    """Elastic's way: `error.message` is the `message` of `error`."""
+    dotted = [key for key in fields if "." in key]
+    for key in dotted:
+        head, _, rest = key.partition(".")
+        inner = fields.get(head, {})
+        if isinstance(inner, dict):
+            fields[head] = {**inner, rest: fields[key]}
+    return fields
 
 
 def _code(name: str, value: object) -> str:

@@ -1,8 +1,8 @@
 """One line of text to its constant words, which make the key, and to a masked line for people.
 
 Variables are dropped from the key, not replaced: an empty field, one value and a list of values then give
-the same key. A line is split at white space; each chunk is classified once and remembered (see `chunks`), then
-its neighbours may overrule it: `30 seconds`, `user alice`, `errno 28`.
+the same key. A line is split at white space; each chunk is classified once and remembered (see `chunks`),
+then its neighbours may overrule it: `30 seconds`, `user alice`, `errno 28`.
 """
 
 from __future__ import annotations
@@ -38,33 +38,48 @@ def alike(text: str) -> str:
 def masked(line: str) -> Masked:
     """The line's constant words and its masked form.
 
-    Lines that differ in digits are masked once: all digits are made alike first. Where their values turn out
-    to matter the line is masked as it is. Chunks are treated the same way.
+    Lines that differ in digits are masked once: all digits are made alike first, and only where their values
+    turn out to matter they are left as they are.
     """
+    line = without_quoted_data(line)
     if len(line) > _LONG:
-        return _masked(line)
-    found = _known_line(alike(line))
-    return _known_line(line) if found.exact else found
+        return _masked(line)[0]
+    shape = alike(line)
+    found, places = _known_line(shape)
+    return _known_line(_with_digits_at(places, line, shape))[0] if places else found
 
 
-def _masked(line: str) -> Masked:
-    whole = without_quoted_data(line)
-    raws = whole.split(None, _MOST_CHUNKS)[:_MOST_CHUNKS]
-    shapes = alike(whole).split(None, _MOST_CHUNKS)[:_MOST_CHUNKS]
-    chunks = [chunk_of(shape) for shape in shapes]
+def _with_digits_at(places: list[int], line: str, shape: str) -> str:
+    """The shape of a line with the line's own digits in some of its chunks."""
+    own, chunks = _split(line), _split(shape)
+    for place in places:
+        chunks[place] = own[place]
+    return " ".join(chunks)
+
+
+def _split(line: str) -> list[str]:
+    return line.split(None, _MOST_CHUNKS)[:_MOST_CHUNKS]
+
+
+def _masked(line: str) -> tuple[Masked, list[int]]:
+    """The line masked, and the places of chunks whose digits matter."""
+    raws = _split(line)
+    chunks = [chunk_of(shape) for shape in _split(alike(line))]
     context = len(chunks)  # where the first chunk is that means something to its neighbours
-    exact = False
+    places = []
     for place, chunk in enumerate(chunks):
         if chunk.exact:
-            exact = True
+            places.append(place)
             chunks[place] = chunk_of(raws[place])
         if chunk.role > Role.NUMBER and place < context:
             context = place
     if context < len(chunks):
-        chunks, codes = _in_context(raws, chunks, context)
-        exact = exact or codes
+        chunks = _in_context(raws, chunks, context, places)
     shown = " ".join([chunk.shown for chunk in chunks])
-    return Masked(" ".join([chunk.words for chunk in chunks if chunk.words]) or shown, shown, exact)
+    if "<time> <" in shown:
+        shown = _A_DATE.sub("<time>", shown)
+    key = " ".join([chunk.words for chunk in chunks if chunk.words])
+    return Masked(key or shown, shown, bool(places)), places
 
 
 _known_line = lru_cache(_REMEMBERED)(_masked)
@@ -73,12 +88,11 @@ _known_line = lru_cache(_REMEMBERED)(_masked)
 # -- neighbours ---------------------------------------------------------------------------------------------
 
 
-def _in_context(raws: list[str], chunks: list[Chunk], first: int) -> tuple[list[Chunk], bool]:
+def _in_context(raws: list[str], chunks: list[Chunk], first: int, places: list[int]) -> list[Chunk]:
     """Chunks whose neighbours make them variables, or codes; `first` may be the first such.
 
-    Also whether a number stands where a code would.
+    Adds to `places` those of numbers that stand where a code would.
     """
-    exact = False
     overruled = list(chunks)
     before = chunks[first - 1] if first else _NOTHING
     equals = False
@@ -88,10 +102,11 @@ def _in_context(raws: list[str], chunks: list[Chunk], first: int) -> tuple[list[
             equals = True
             continue
         if equals or chunk.role > Role.NUMBER or before.role > Role.CALENDAR:
-            exact = exact or (before.role is Role.CODE and _HAS_DIGIT.search(raws[place]) is not None)
+            if before.role is Role.CODE and _HAS_DIGIT.search(raws[place]):
+                places.append(place)
             overruled[place] = _overruled(raws, chunks, place, before, equals=equals) or chunk
         before, equals = chunk, False
-    return overruled, exact
+    return overruled
 
 
 def _overruled(
@@ -105,11 +120,11 @@ def _overruled(
     if chunk.role is Role.UNIT and before.role is Role.NUMBER:
         return chunk._replace(words="")
     if chunk.role is Role.CALENDAR and (before.role in _DATES or after.role in _DATES):
-        return chunk._replace(words="", shown="<time>")
+        return _hidden(chunk, "time")
     if chunk.role is Role.BOOLEAN and (equals or before.shown[-1:] in {"=", ":"}):
-        return chunk._replace(words="", shown="<bool>")
+        return _hidden(chunk, "bool")
     if equals and raws[place - 1] == "=":
-        return _value(before, chunk, raws[place], after)
+        return _value(before, chunk, raws[place], chunks[place + 1 : place + 3])
     named = before.role is Role.NAMER or (before.role is Role.FOR and _is_account(chunks, place, after))
     return _name(chunk, raws[place]) if named else None
 
@@ -117,7 +132,7 @@ def _overruled(
 def _name(chunk: Chunk, raw: str) -> Chunk | None:
     """Somebody's name; in `alice(uid=7)` it ends at the bracket."""
     if chunk.may_be_name:
-        return _A_NAME
+        return _hidden(chunk, "name")
     name, bracket, rest = raw.partition("(")
     if not (bracket and name and chunk_of(name).may_be_name):
         return None
@@ -152,18 +167,23 @@ def _is_account(chunks: list[Chunk], place: int, after: Chunk) -> bool:
     )
 
 
-def _value(before: Chunk, chunk: Chunk, raw: str, after: Chunk) -> Chunk | None:
+def _value(before: Chunk, chunk: Chunk, raw: str, after: list[Chunk]) -> Chunk | None:
     """`key = word`: as `key=word`, if the word is all of the value."""
-    alone = after is _NOTHING or raw[-1:] in ",;)]}" or "=" in after.shown
+    alone = not after or raw[-1:] in ",;)]}" or any("=" in chunk.shown for chunk in after)
     if not chunk.words or " " in chunk.words or not alone:
         return None
     key = before.words.rpartition(" ")[2].lower()
-    return None if not key or says_what_is_wrong(key) else chunk._replace(words="", shown="<str>")
+    return None if not key or says_what_is_wrong(key) else _hidden(chunk, "str")
 
 
-_A_NUMBER: Final = Chunk("", "<num>", Role.NUMBER, may_be_name=False)
-_A_NAME: Final = Chunk("", "<name>", Role.VARIABLE, may_be_name=False)
+def _hidden(chunk: Chunk, kind: str) -> Chunk:
+    """The chunk of one word with that word masked; what stands around it stays in view."""
+    shown = chunk.shown.replace(chunk.words, f"<{kind}>", 1)
+    return Chunk("", shown, Role.VARIABLE, may_be_name=False)
+
+
 _NOTHING: Final = Chunk("", "", Role.PLAIN, may_be_name=False)
 _DATES: Final = (Role.NUMBER, Role.CALENDAR)
+_A_DATE: Final = re.compile(r"<time>(?: <num>)? <time>(?: <(?:time|num)>)*")  # Fri Jun 17 07:07:00 2005
 _HAS_DIGIT: Final = re.compile(r"\d")
 _AFTER_CODE_WORD: Final = re.compile(r"""([:=("'\[#]*)([\w-]+)(?![\w.-]*\w)""", re.ASCII)
