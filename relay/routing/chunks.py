@@ -59,6 +59,12 @@ def chunk_of(raw: str) -> Chunk:
     return _known(raw) if len(raw) <= _LONG else _classify(raw)
 
 
+def chunks_of(raws: list[str]) -> list[Chunk]:
+    """The chunks, classified: `chunk_of` each, in less time."""
+    known = _known
+    return [known(raw) if len(raw) <= _LONG else _classify(raw) for raw in raws]
+
+
 _STRONG: Final = re.compile("([\ue000\\s()\\[\\]{}<>,;|\"'`«»“”‘’、。【】「」《》…]+)")
 _WEAK: Final = re.compile(r"((?<![:/@\\&+=*#%~^$-])[:/@\\&+=*#%~^$-]*[:/@\\&+=]+[:/@\\&+=*#%~^$-]*)")
 _EDGE: Final = ".:-*#%&+~^$=_/!?"
@@ -76,8 +82,8 @@ _VARIABLE: Final = re.compile(
     | (?P<hex>\dx[0-9a-f]+)
     | (?P<mac>[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5})
     | (?P<ip6>[0-9a-f]{0,4}:[0-9a-f]{0,4}:[0-9a-f:.]*(?:%\w+)?(?:/\d+)?)
-    | (?P<host>(?![\w.-]+\.(?:c|cc|cpp|cs|cxx|ex|exs|erl|go|h|hpp|java|js|jsx|kt|lua|m|php|pl|py|rb|rs|scala|sh|sql
-        |swift|ts|tsx|vue):)[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*
+    | (?P<host>(?![\w.-]+\.(?:c|cc|cpp|cs|cxx|ex|exs|erl|go|h|hpp|java|js|jsx|kt|lua|m|php|pl|py|rb|rs|scala
+        |sh|sql|swift|ts|tsx|vue):)[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*
         :(?:22|25|53|80|443|3306|5432|5672|6379|80[08]0|8443|9092|9200|27017))
     | (?P<mail>[\w.+*-]+@[\w.-]+)
     | (?P<path>(?:~|\.{1,2}|[a-z]:)?[/\\].*|\w[\w.-]*[/\\][^/\\]+[/\\].*|\w[\w-]*\.[\w.-]*[/\\][\w-]*\..*)

@@ -29,6 +29,10 @@ _DEEPEST: Final = 3  # a trace in a JSON field in ...
 
 # nginx ends its errors with the request's particulars, some of them optional.
 _REQUEST: Final = ", client: "
+_JSON_KEY: Final = '":'  # JSON has its own idea of digits: `00` is no number
+# One id for all in hexadecimal: their letters would make each text that holds one a new text to the memory.
+_HEX_ID: Final = re.compile(r"(?<![0-9A-Za-z])(?=[a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{7,}(?![0-9A-Za-z])")
+_ANY_HEX_ID: Final = "0a0a0a0a"
 _TELLING_LINE: Final = re.compile(r"(?i)(?:fatal|error|panic|caused by|exception)\b[^\n]{0,20}:")
 
 
@@ -99,7 +103,7 @@ def _of_template(rule: str, module: str, text: Masked) -> Fingerprint:
 
 def _text(message: str) -> Masked:
     """The message masked; those that differ in digits alone are masked once (see `words.masked`)."""
-    if len(message) > _SHORT or '":' in message:  # JSON has its own idea of digits
+    if len(message) > _SHORT or _JSON_KEY in message:
         return _mask(message)
     found = _known(alike(message))
     return _known(message) if found.exact else found
@@ -109,7 +113,10 @@ def _mask(message: str) -> Masked:
     text = message[:_LONGEST]
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    found = _of_text(text.strip(), _DEEPEST)
+    text = text.strip()
+    if _JSON_KEY not in text:
+        text = _HEX_ID.sub(_ANY_HEX_ID, text)
+    found = _of_text(text, _DEEPEST) if len(text) > _SHORT else _known_text(text, _DEEPEST)
     return found._replace(title=_shortened(found.title))
 
 
@@ -131,6 +138,9 @@ def _of_text(text: str, depth: int) -> Masked:
     line = masked(first.partition(_REQUEST)[0])
     telling = _telling(others) if others else ""
     return _joined([line, masked(telling)]) if telling else line
+
+
+_known_text = lru_cache(_REMEMBERED)(_of_text)
 
 
 def _of_trace(trace: Trace) -> Masked:

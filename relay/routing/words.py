@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from relay.routing.chunks import Chunk, Role, chunk_of
+from relay.routing.chunks import Chunk, Role, chunk_of, chunks_of
 from relay.routing.codes import MOST_WORDS, code_after
 from relay.routing.lexicon import PASSWORDS, says_what_is_wrong
 from relay.routing.quotes import without_quoted_data
@@ -63,8 +63,10 @@ def _split(line: str) -> list[str]:
 
 def _masked(line: str) -> tuple[Masked, list[int]]:
     """The line masked, and the places of chunks whose digits matter."""
-    raws = _split(line)
-    chunks = [chunk_of(shape) for shape in _split(alike(line))]
+    shape = alike(line)
+    shapes = _split(shape)
+    raws = shapes if shape == line else _split(line)
+    chunks = chunks_of(shapes)
     context = len(chunks)  # where the first chunk is that means something to its neighbours
     places = []
     for place, chunk in enumerate(chunks):

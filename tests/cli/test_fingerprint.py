@@ -50,7 +50,7 @@ def test_json_has_one_object_for_each_line(
 
 
 def test_events_as_on_the_socket(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    trace = "java.lang.NullPointerException\n\tat com.acme.Cart.add(Cart.java:{})\n\tat com.acme.Api.get(A.java:9)"
+    trace = "java.lang.NullPointerException\n\tat com.acme.Cart.add(Cart.java:{})\n\tat a.Api.get(A.java:9)"
     events = [
         json.dumps({"module": "shop", "level": "error", "message": trace.format(7)}),
         json.dumps({"module": "shop", "message": trace.format(8), "id": 3}),

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from relay.routing import words
+from relay.routing import chunks, words
+from relay.routing import fingerprint as tested
 from relay.routing.fingerprint import _mask, _text, fingerprint, template
 from relay.routing.words import Masked
 from tests.routing.build import event, rule
@@ -183,15 +184,14 @@ def test_hostile_texts_take_bounded_time(name: str) -> None:
 
 
 def test_memory_is_bounded_whatever_comes() -> None:
-    from relay.routing import chunks, words  # noqa: PLC0415 - to look at what is remembered
-    from relay.routing import fingerprint as tested  # noqa: PLC0415
-
     assert tested._known.cache_info().maxsize == tested._REMEMBERED
+    assert tested._known_text.cache_info().maxsize == tested._REMEMBERED
     assert words._known_line.cache_info().maxsize == words._REMEMBERED
     assert chunks._known.cache_info().maxsize == chunks._REMEMBERED
-    before = [memory.cache_info().currsize for memory in (tested._known, words._known_line, chunks._known)]
+    memories = (tested._known, tested._known_text, words._known_line, chunks._known)
+    before = [memory.cache_info().currsize for memory in memories]
     fingerprint(event("x" * 5000), rule())
-    after = [memory.cache_info().currsize for memory in (tested._known, words._known_line, chunks._known)]
+    after = [memory.cache_info().currsize for memory in memories]
     assert after == before
 
 
@@ -240,6 +240,7 @@ def test_masking_digits_made_alike_changes_no_alert(path: Path) -> None:
 def _plain(text: str) -> Masked:
     """The text masked with no memory and no digits made alike."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tested, "_known_text", tested._of_text)
         patch.setattr(words, "alike", lambda line: line)
         patch.setattr(words, "_known_line", words._masked)
         patch.setattr(words, "_with_digits_at", lambda places, line, shape: line)
