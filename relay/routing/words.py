@@ -30,6 +30,14 @@ class Masked(NamedTuple):
     exact: bool = False  # whether the values of its digits matter: it holds a code, or could
 
 
+class _Line(NamedTuple):
+    """A line masked, and the places of chunks whose digits matter."""
+
+    masked: Masked
+    telling: list[int]  # by themselves
+    codes: list[int]  # by what stands before them
+
+
 def alike(text: str) -> str:
     """The text with all its ASCII digits made `0`; by way of bytes, which is ten times as fast."""
     return text.encode(errors="surrogatepass").translate(_ALIKE).decode(errors="surrogatepass")
@@ -43,16 +51,19 @@ def masked(line: str) -> Masked:
     """
     line = without_quoted_data(line)
     if len(line) > _LONG:
-        return _masked(line)[0]
+        return _masked(line).masked
     shape = alike(line)
-    found, places = _known_line(shape)
-    return _known_line(_with_digits_at(places, line, shape))[0] if places else found
+    found = _known_line(shape)
+    return _known_line(_with_digits(found, line, shape)).masked if found.masked.exact else found.masked
 
 
-def _with_digits_at(places: list[int], line: str, shape: str) -> str:
-    """The shape of a line with the line's own digits in some of its chunks."""
+def _with_digits(found: _Line, line: str, shape: str) -> str:
+    """The shape of a line with the line's own digits where they matter."""
     own, chunks = _split(line), _split(shape)
-    for place in places:
+    for place in found.telling:
+        if chunk_of(own[place]) != chunk_of(chunks[place]):  # a well-known port, not any other
+            chunks[place] = own[place]
+    for place in found.codes:
         chunks[place] = own[place]
     return " ".join(chunks)
 
@@ -61,27 +72,27 @@ def _split(line: str) -> list[str]:
     return line.split(None, _MOST_CHUNKS)[:_MOST_CHUNKS]
 
 
-def _masked(line: str) -> tuple[Masked, list[int]]:
-    """The line masked, and the places of chunks whose digits matter."""
+def _masked(line: str) -> _Line:
     shape = alike(line)
     shapes = _split(shape)
     raws = shapes if shape == line else _split(line)
     chunks = chunks_of(shapes)
     context = len(chunks)  # where the first chunk is that means something to its neighbours
-    places = []
+    telling: list[int] = []
+    codes: list[int] = []
     for place, chunk in enumerate(chunks):
         if chunk.exact:
-            places.append(place)
+            telling.append(place)
             chunks[place] = chunk_of(raws[place])
         if chunk.role > Role.NUMBER and place < context:
             context = place
     if context < len(chunks):
-        chunks = _in_context(raws, chunks, context, places)
+        chunks = _in_context(raws, chunks, context, codes)
     shown = " ".join([chunk.shown for chunk in chunks])
     if "<time> <" in shown:
         shown = _A_DATE.sub("<time>", shown)
     key = " ".join([chunk.words for chunk in chunks if chunk.words])
-    return Masked(key or shown, shown, bool(places)), places
+    return _Line(Masked(key or shown, shown, bool(telling or codes)), telling, codes)
 
 
 _known_line = lru_cache(_REMEMBERED)(_masked)
@@ -90,10 +101,10 @@ _known_line = lru_cache(_REMEMBERED)(_masked)
 # -- neighbours ---------------------------------------------------------------------------------------------
 
 
-def _in_context(raws: list[str], chunks: list[Chunk], first: int, places: list[int]) -> list[Chunk]:
+def _in_context(raws: list[str], chunks: list[Chunk], first: int, codes: list[int]) -> list[Chunk]:
     """Chunks whose neighbours make them variables, or codes; `first` may be the first such.
 
-    Adds to `places` those of numbers that stand where a code would.
+    Adds to `codes` the places of numbers that stand where a code would.
     """
     overruled = list(chunks)
     before = chunks[first - 1] if first else _NOTHING
@@ -105,7 +116,7 @@ def _in_context(raws: list[str], chunks: list[Chunk], first: int, places: list[i
             continue
         if equals or chunk.role > Role.NUMBER or before.role > Role.CALENDAR:
             if before.role is Role.CODE and _HAS_DIGIT.search(raws[place]):
-                places.append(place)
+                codes.append(place)
             overruled[place] = _overruled(raws, chunks, place, before, equals=equals) or chunk
         before, equals = chunk, False
     return overruled

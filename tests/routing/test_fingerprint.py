@@ -243,5 +243,5 @@ def _plain(text: str) -> Masked:
         patch.setattr(tested, "_known_text", tested._of_text)
         patch.setattr(words, "alike", lambda line: line)
         patch.setattr(words, "_known_line", words._masked)
-        patch.setattr(words, "_with_digits_at", lambda places, line, shape: line)
+        patch.setattr(words, "_with_digits", lambda found, line, shape: line)
         return _mask(text)
