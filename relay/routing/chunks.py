@@ -26,6 +26,7 @@ from relay.routing.lexicon import (
 from relay.routing.quotes import HOLE
 
 _REMEMBERED: Final = 32_768  # chunks
+_LONGEST: Final = 4096  # characters looked at; Chinese has no spaces
 _LONG: Final = 96  # characters; longer chunks are seldom seen twice, and would fill the memory
 
 
@@ -56,13 +57,13 @@ class Chunk(NamedTuple):
 
 def chunk_of(raw: str) -> Chunk:
     """The chunk, classified."""
-    return _known(raw) if len(raw) <= _LONG else _classify(raw)
+    return _known(raw) if len(raw) <= _LONG else _classify(raw[:_LONGEST])
 
 
 def chunks_of(raws: list[str]) -> list[Chunk]:
     """The chunks, classified: `chunk_of` each, in less time."""
     known = _known
-    return [known(raw) if len(raw) <= _LONG else _classify(raw) for raw in raws]
+    return [known(raw) if len(raw) <= _LONG else _classify(raw[:_LONGEST]) for raw in raws]
 
 
 _STRONG: Final = re.compile("([\ue000\\s()\\[\\]{}<>,;|\"'`«»“”‘’、。【】「」《》…]+)")
@@ -141,6 +142,8 @@ def _classify(raw: str) -> Chunk:
         elif built.open:
             built.open = False
             built.mask("str")
+        elif place and part.lower() in BOOLEANS:  # setLight(true)
+            built.mask("bool")
         else:
             _part(part, built)
     words = " ".join(built.words)
@@ -159,7 +162,7 @@ def _role(raw: str, built: _Builder) -> Role:
         return Role.NUMBER if built.variable in {"num", "time"} else Role.VARIABLE
     word = built.words[-1].lower()
     if raw.rstrip(":=([\"'").endswith(built.words[-1]):
-        if word in NAMERS:
+        if word in NAMERS or (word == "host" and raw[-1:] == ":"):
             return Role.NAMER
         if announces_code(word):
             return Role.CODE

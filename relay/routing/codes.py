@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from relay.routing.lexicon import CODES, EXIT_STATUS, HAVE_CODES, HTTP_STATUS
+from relay.routing.lexicon import CODES, EXIT_STATUS, HTTP_STATUS, NO_CODES
 
 MOST_WORDS: Final = 3  # before a number that are looked at
 
@@ -46,7 +46,7 @@ def code_after(words: Sequence[str], number: str) -> str:
     ended = before in {"exit", "return", "exited", "returned"} or (before == "with" and _ENDED.match(first))
     if last in EXIT_STATUS or ended:
         return number if _TELLING_EXIT.fullmatch(number) else ""
-    return number if last == "code" and before in HAVE_CODES else ""
+    return number if last == "code" and before not in NO_CODES else ""
 
 
 def _is_http(before: str, last: str) -> bool:

@@ -33,7 +33,17 @@ _JSON_KEY: Final = '":'  # JSON has its own idea of digits: `00` is no number
 # One id for all in hexadecimal: their letters would make each text that holds one a new text to the memory.
 _HEX_ID: Final = re.compile(r"(?<![0-9A-Za-z])(?=[a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{7,}(?![0-9A-Za-z])")
 _ANY_HEX_ID: Final = "0a0a0a0a"
-_TELLING_LINE: Final = re.compile(r"(?i)(?:fatal|error|panic|caused by|exception)\b[^\n]{0,20}:")
+_TELLING_LINE: Final = re.compile(
+    r"""
+    \s*(?:
+        \*\*\ \((?!exit\))                                                         # Elixir
+      | [A-Z][\w.:\\]{0,120}(?:Error|Exception)\b\s*[:(]
+      | (?i:fatal|error|panic|caused\ by|exception|reason|cause)\b[^\n]{0,20}[:=]
+      | [\u4e00-\u9fff]{0,8}(?:原因|错误|异常)[\u4e00-\u9fff]{0,4}\s*[:=]
+    )
+    """,
+    re.VERBOSE,
+)
 
 
 class Fingerprint(Struct, frozen=True, gc=False):

@@ -43,7 +43,10 @@ _START: Final = re.compile(
 _SYSLOG: Final = re.compile(
     r"""
     \s+[\w.:/@\#-]{1,255}\s+                           # host
-    (?:--\s+)?[\w./@-]{1,64}(?:\([\w-]{1,64}\))?(?:\ [\d.]+)?(?:\[\d+\])?:  # sshd(pam_unix)[19939]:
+    (?:
+        (?:--\s+)?[\w./@-]{1,64}(?:\([\w-]{1,64}\))?(?:\ [\d.]+)?(?:\[\d+\])?  # sshd(pam_unix)[1]:
+      | [\w.-]{1,64}(?:\ [\w.-]{1,64}){0,3}\[\d+\]\ ?(?:\([^()\s]{1,200}\))?  # macOS: Some App[7] (label):
+    ):
     (?:\ +\[\ *\d+\.\d{6}\])?                         # the kernel's seconds since it started
     (?=\s|$)
     """,
@@ -65,6 +68,7 @@ _MORE: Final = re.compile(
       | \[\s*(?:main|Thread|worker)\s*\]
       | [\w-]{{1,64}}\](?=\s)                                                # Celery: [time: LEVEL/Worker-7]
       | (?:Info|Warning|Error)\s{{2,}}[A-Z]{{2,8}}(?=\s{{2,}})              # in columns
+      | (?<=\d\s)[VDIWEF]\s+[\w.$/-]{{1,64}}\s*(?=:)                        # Android: D Tag:
       | (?<=\|)[\w.$-]{{1,64}}(?=\|)                                       # between pipes
       | \d+(?:\#\d+)?:?(?=\s|$) | \*\d+(?=\s)
       | (?:UTC|GMT|CST)(?=\s)

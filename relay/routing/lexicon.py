@@ -12,7 +12,7 @@ def _words(text: str) -> frozenset[str]:
 # Beside a number, part of it.
 UNITS: Final = _words(
     """
-    b kb mb gb tb kib mib gib tib byte bytes bit bits bps kbps mbps ns us µs μs ms msec msecs
+    b kb mb gb tb kib mib gib tib byte bytes bit bits time times bps kbps mbps ns us µs μs ms msec msecs
     millis millisecond milliseconds microseconds nanoseconds s sec secs second seconds min mins
     minute minutes h hr hrs hour hours d day days week weeks month months percent pct hz khz mhz
     ghz rpm am pm utc gmt cst cest cet est pst 毫秒 秒 分 分钟 时 小时 天 日 月 年 元 次 条 件 个 台
@@ -86,9 +86,14 @@ CODES: Final = _words(
 # ... after one of these the status of an HTTP answer, or of a program's end ...
 HTTP_STATUS: Final = _words("http httpstatus httpcode statuscode responsecode 状态码 响应码")
 EXIT_STATUS: Final = _words("exitcode exitstatus returncode 退出码")
-# ... and after "code" if that stands after one of these.
-HAVE_CODES: Final = _words(
-    "error err result reason close closed abnormal failure fault fatal native vendor with sql system os"
+# ... and after "code", unless one of these stands before it.
+NO_CODES: Final = _words(
+    """
+    verification verify confirmation activation access security auth authentication authorization sms otp pin
+    postal post zip area country region city dial bar qr product item sku article discount coupon promo
+    promotion voucher gift invite invitation referral customer vendor supplier branch employee department
+    currency language source byte machine dress kernel
+    """
 )
 # A dotted lower-case name that ends so is a host.
 TOP_LEVEL: Final = _words(

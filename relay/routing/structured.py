@@ -19,6 +19,7 @@ _CODES: Final = (
 )
 _HTTP_STATUS: Final = ("status", "status_code", "statuscode", "http_status", "response_code")
 _PAIR: Final = re.compile(r'([A-Za-z_][\w.-]*)=("(?:[^"\\]|\\.)*"|[^\s"]*)')
+_BEGINS_WITH_PAIR: Final = re.compile(r"\s*[A-Za-z_][\w.-]*=")
 _IS_LOGFMT: Final = re.compile(r'(?:^|\s)(?:msg|message|err|error)="?\S')
 _ESCAPE: Final = re.compile(r"\\(.)")
 _DEEPEST: Final = 3
@@ -30,7 +31,7 @@ def fields_of(line: str) -> list[str] | None:
     """The texts of a JSON object or a logfmt line; None if the line is neither, or says nothing."""
     if line.startswith("{"):
         return _of_json(line)
-    return _of_logfmt(line) if "=" in line and _IS_LOGFMT.search(line) else None
+    return _of_logfmt(line) if _BEGINS_WITH_PAIR.match(line) and _IS_LOGFMT.search(line) else None
 
 
 def _of_json(line: str) -> list[str] | None:

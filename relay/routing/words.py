@@ -118,7 +118,9 @@ def _in_context(raws: list[str], chunks: list[Chunk], first: int, codes: list[in
             if before.role is Role.CODE and _HAS_DIGIT.search(raws[place]):
                 codes.append(place)
             overruled[place] = _overruled(raws, chunks, place, before, equals=equals) or chunk
-        before, equals = chunk, False
+        equals = False
+        if not (before.role is Role.NAMER and chunk.words.lower() == "name"):  # account name: alice
+            before = chunk
     return overruled
 
 

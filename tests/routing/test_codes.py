@@ -24,6 +24,7 @@ from relay.routing.words import masked
         ("killed by signal 11", "killed by signal 9"),
         ("request failed with status code 404", "request failed with status code 502"),
         ("POST returned HTTP 401 in 3 ms", "POST returned HTTP 500 in 3 ms"),
+        ("Exception code: 0xc0000005 at 7", "Exception code: 0xc00000fd at 7"),
         ("closed with code 1006", "closed with code 1001"),
         ("接口调用失败,错误码:10003,耗时 7 毫秒", "接口调用失败,错误码:10086,耗时 7 毫秒"),
         ("推送失败,返回码: E1002,耗时7毫秒", "推送失败,返回码: E1007,耗时7毫秒"),

@@ -142,6 +142,29 @@ def test_fields_and_labels_as_a_fingerprint() -> None:
     assert key("disk 1", ("message",)) != key("disk 2", ("message",))
 
 
+def test_default_adds_fields_to_the_masked_message() -> None:
+    by_host = ("{default}", "host")
+    assert key("disk 1", by_host, labels={"host": "a"}) == key("disk 2", by_host, labels={"host": "a"})
+    assert key("disk 1", by_host, labels={"host": "a"}) != key("disk 1", by_host, labels={"host": "b"})
+    assert key("disk 1", by_host, labels={"host": "a"}) != key("tape 1", by_host, labels={"host": "a"})
+
+
+def test_the_line_that_tells_is_part_of_the_key() -> None:
+    assert key("job 7 failed\n  reason: disk full") != key("job 7 failed\n  reason: timeout")
+    assert key("thread 'a' panicked at x.rs:1:2:\nno entry") != key(
+        "thread 'a' panicked at x.rs:1:2:\nno key"
+    )
+    assert key("x\n** (exit) raised:\n ** (A.Error) one") != key("x\n** (exit) raised:\n ** (A.Error) two")
+    assert key("sink: flush failed error=Io(x)") != key("sink: open failed error=Io(x)")
+
+
+@pytest.mark.parametrize(
+    "identifier", ["db53bb9be9f7dfd922052bdb136c5d38", "8b37966cffdd15e31676c7557c269073"]
+)
+def test_letters_in_an_id_are_no_words(identifier: str) -> None:
+    assert key(f'job {identifier} of "nightly" failed') == key('job 77 of "nightly" failed')
+
+
 @pytest.mark.parametrize(
     ("message", "title"),
     [
