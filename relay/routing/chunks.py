@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from relay.routing.codes import MOST_WORDS, announces_code, code_after
+from relay.routing.codes import MOST_WORDS, announces_code, code_of, kind_after, may_be
 from relay.routing.lexicon import (
     BOOLEANS,
     CALENDAR,
@@ -92,7 +92,7 @@ _VARIABLE: Final = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _ALL_BUT_UNIT: Final = re.compile(r"[\d.,_+-]+")
-_MAY_BE_PORT: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9.-]*:\d{2,5}")  # some are well known
+_HOST_AND_PORT: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9.-]*:\d{2,5}")
 _OBJECT: Final = re.compile(r"([A-Z][\w.$]*)@[0-9a-f]{4,}")
 _OPENERS: Final = frozenset("<[({\"'")
 _EQUALS: Final = frozenset(("=", ":", "==", ":="))
@@ -125,9 +125,9 @@ class _Builder:
 
     def code(self, number: str) -> bool:
         """Take the number as a constant if the words just before it make it a code."""
-        words = self.words[self.apart :][-MOST_WORDS:]
-        self.exact = self.exact or (bool(words) and announces_code(words[-1]))
-        code = code_after(words, number)
+        kind = kind_after(self.words[self.apart :][-MOST_WORDS:])
+        self.exact = self.exact or (kind is not None and may_be(kind, number))
+        code = code_of(kind, number) if kind else ""
         if code:
             self.constant(code)
         return bool(code)
@@ -187,8 +187,12 @@ def _may_be_name(raw: str, built: _Builder) -> bool:
 
 def _part(part: str, built: _Builder) -> None:
     """One piece between brackets, commas and quotes."""
-    if ":" in part and _MAY_BE_PORT.fullmatch(part):
-        built.exact = True
+    if ":" in part and _HOST_AND_PORT.fullmatch(part):
+        name = part.partition(":")[0]
+        if _dotted(name) == "host" or ("." not in name and _DIGIT.search(name)):
+            built.mask("host")
+            return
+        built.exact = True  # some ports are well known
     if found := _VARIABLE.fullmatch(part):
         _variable(found, built)
         return

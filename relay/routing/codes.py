@@ -5,6 +5,7 @@ Most numbers are data. One of these is a constant where the words before it say 
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -14,11 +15,6 @@ from relay.routing.lexicon import CODES, EXIT_STATUS, HTTP_STATUS, NO_CODES
 MOST_WORDS: Final = 3  # before a number that are looked at
 
 _WORDS: Final = CODES | HTTP_STATUS | EXIT_STATUS | {"code", "status", "error"}
-_CODE: Final = re.compile(r"-?\d{1,6}|0x[0-9a-fA-F]{1,8}|(?=[0-9A-Z]{0,4}\d)[0-9A-Z]{5}|[A-Z]{1,5}-?\d{1,6}")
-# What programs give a meaning to: the small ones; timeout, not executable, not found; killed by a deadly
-# signal; ssh's own.
-_TELLING_EXIT: Final = re.compile(r"-\d+|[1-9]|12[4-7]|13[4-79]|255")
-_TELLING_HTTP: Final = re.compile(r"([45])\d\d")
 _ENDED: Final = re.compile(r"exit|terminat|died|crash|finish|quit")
 
 
@@ -27,26 +23,43 @@ def announces_code(word: str) -> bool:
     return _plain(word) in _WORDS
 
 
-def code_after(words: Sequence[str], number: str) -> str:
-    """The number as it stands in the key, if the words before it make it a code; else empty.
+class Kind(enum.Enum):
+    """What numbers of which codes are kept."""
 
-    Of HTTP only the class of an error is kept (`5xx`); of exit statuses those that mean the same everywhere,
-    and the small ones.
-    """
-    if not words or _CODE.fullmatch(number) is None:
-        return ""
-    last, before, first = (_plain(word) for word in (*reversed(words), "", "")[:3])
+    ANY = re.compile(r"-?\d{1,6}|0x[0-9a-fA-F]{1,8}|(?=[0-9A-Z]{0,4}\d)[0-9A-Z]{5}|[A-Z]{1,5}-?\d{1,6}")
+    HTTP = re.compile(r"([45])\d\d")  # an error, of which the class is kept
+    # What programs give a meaning to: the small ones; timeout, not executable, not found; killed by a deadly
+    # signal; ssh's own.
+    EXIT = re.compile(r"-\d+|[1-9]|12[4-7]|13[4-79]|255")
+
+
+_LENGTHS: Final = {Kind.HTTP: re.compile(r"\d{3}"), Kind.EXIT: re.compile(r"-\d+|\d{1,3}")}
+
+
+def kind_after(words: Sequence[str]) -> Kind | None:
+    """The kind of code that the words say a number after them is; None if they don't."""
+    last, before, first = (_plain(word) for word in (*reversed(words), "", "", "")[:3])
     if last in CODES:
-        return number
+        return Kind.ANY
     if last in HTTP_STATUS or (last in {"code", "status", "error"} and _is_http(before, last)):
-        found = _TELLING_HTTP.fullmatch(number)
-        return f"{found[1]}xx" if found else ""
-    if last not in EXIT_STATUS | {"code", "status"}:
-        return ""
+        return Kind.HTTP
     ended = before in {"exit", "return", "exited", "returned"} or (before == "with" and _ENDED.match(first))
-    if last in EXIT_STATUS or ended:
-        return number if _TELLING_EXIT.fullmatch(number) else ""
-    return number if last == "code" and before not in NO_CODES else ""
+    if last in EXIT_STATUS or (last in {"code", "status"} and ended):
+        return Kind.EXIT
+    return Kind.ANY if last == "code" and before not in NO_CODES else None
+
+
+def may_be(kind: Kind, number: str) -> bool:
+    """Whether the number would be such a code if its digits were others."""
+    return (_LENGTHS.get(kind) or kind.value).fullmatch(number) is not None
+
+
+def code_of(kind: Kind, number: str) -> str:
+    """The number as it stands in the key if it is a code of that kind; else empty."""
+    found = kind.value.fullmatch(number)
+    if found is None:
+        return ""
+    return f"{found[1]}xx" if kind is Kind.HTTP else number
 
 
 def _is_http(before: str, last: str) -> bool:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from relay.routing.chunks import Chunk, Role, chunk_of, chunks_of
-from relay.routing.codes import MOST_WORDS, code_after
+from relay.routing.codes import MOST_WORDS, code_of, kind_after, may_be
 from relay.routing.lexicon import PASSWORDS, says_what_is_wrong
 from relay.routing.quotes import without_quoted_data
 
@@ -115,9 +115,8 @@ def _in_context(raws: list[str], chunks: list[Chunk], first: int, codes: list[in
             equals = True
             continue
         if equals or chunk.role > Role.NUMBER or before.role > Role.CALENDAR:
-            if before.role is Role.CODE and _HAS_DIGIT.search(raws[place]):
-                codes.append(place)
-            overruled[place] = _overruled(raws, chunks, place, before, equals=equals) or chunk
+            code = _code(raws, chunks, place, codes) if before.role is Role.CODE else None
+            overruled[place] = code or _overruled(raws, chunks, place, before, equals=equals) or chunk
         equals = False
         if not (before.role is Role.NAMER and chunk.words.lower() == "name"):  # account name: alice
             before = chunk
@@ -130,8 +129,6 @@ def _overruled(
     """What the chunk is because of those beside it; None if it is what it looks like."""
     chunk = chunks[place]
     after = chunks[place + 1] if place + 1 < len(chunks) else _NOTHING
-    if before.role is Role.CODE and (code := _code(chunks, place, raws[place])):
-        return code
     if chunk.role is Role.UNIT and before.role is Role.NUMBER:
         return chunk._replace(words="")
     if chunk.role is Role.CALENDAR and (before.role in _DATES or after.role in _DATES):
@@ -155,17 +152,28 @@ def _name(chunk: Chunk, raw: str) -> Chunk | None:
     return Chunk(others.words, f"<name>({others.shown}", Role.PLAIN, may_be_name=False)
 
 
-def _code(chunks: list[Chunk], place: int, raw: str) -> Chunk | None:
-    """`errno 28`: the number stays, whatever follows it in its chunk."""
-    number = _AFTER_CODE_WORD.match(raw)
-    if number is None:
-        return None
+def _words_before(chunks: list[Chunk], place: int) -> list[str]:
+    """The words just before that place, as far as no variable stands between."""
     words: list[str] = []
     for chunk in reversed(chunks[max(0, place - MOST_WORDS - 1) : place]):
         if "<" in chunk.shown:  # a variable
             break
         words[:0] = chunk.words.split()
-    code = code_after(words[-MOST_WORDS:], number[2])
+    return words[-MOST_WORDS:]
+
+
+def _code(raws: list[str], chunks: list[Chunk], place: int, codes: list[int]) -> Chunk | None:
+    """`errno 28`: the number stays, whatever follows it in its chunk.
+
+    The place of a number that could be a code is added to `codes`.
+    """
+    raw = raws[place]
+    number = _AFTER_CODE_WORD.match(raw)
+    kind = kind_after(_words_before(chunks, place)) if number and _HAS_DIGIT.search(number[2]) else None
+    if number is None or kind is None or not may_be(kind, number[2]):
+        return None
+    codes.append(place)
+    code = code_of(kind, number[2])
     if not code:
         return None
     rest = chunk_of(raw[number.end() :])
