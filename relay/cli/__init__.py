@@ -16,6 +16,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "alerts": ("desk", "list alerts, or show one with its events and deliveries"),
     "explain": ("explain", "say why an event would reach someone, or not"),
     "render": ("render", "show what an event would look like at each backend; nothing is sent"),
+    "fingerprint": ("fingerprint", "say which lines of a file are the same problem"),
     "outbox": ("outbox", "list, show, retry or drop deliveries"),
     "doctor": ("doctor", "check backends, recipients and sources; send a test message"),
     "backends": ("backends", "the services relay can reach, and how to set each up"),

@@ -123,6 +123,8 @@ class Checker:
         if item_type is Rule and isinstance(node, Scalar):
             return self._wrong(kind, node)
         items = node.items if isinstance(node, Listing) else (node,)  # a single value is a list of one
+        if bare(item_type).kind == "field":
+            items = tuple(_braced(item) for item in items)
         read = [self.value(item_type, item) for item in items]
         return tuple(item for item in read if item is not UNREAD)
 
@@ -268,3 +270,12 @@ def _out_of_bounds(read: Any, kind: Bare) -> str:
 def _as_written(bound: float, kind: Bare) -> str:
     """A bound in the unit people write; seconds mean nothing to who wrote `2d`."""
     return format_duration(bound) if kind.kind == "duration" else str(bound)
+
+
+def _braced(node: Node) -> Node:
+    """`{default}` without quotes, which YAML takes for a mapping, as the word it looks like."""
+    if isinstance(node, Table) and len(node.pairs) == 1:
+        (key, value), *_ = node.pairs.values()
+        if isinstance(value, Scalar) and value.null:
+            return Scalar(node.place, f"{{{key.text}}}")
+    return node

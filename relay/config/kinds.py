@@ -60,6 +60,14 @@ def title(node: Scalar) -> str:
     return line(node, 200)
 
 
+def field(node: Scalar) -> str:
+    """A part of a fingerprint: the name of a label or field, or `{default}` for the masked message."""
+    word = line(node)
+    if word[:1] == "{" and word != "{default}":
+        raise ValueError(f"unknown word {node.given} (allowed: {{default}}, and names without braces)")
+    return word
+
+
 def path(node: Scalar) -> str:
     """An absolute path; a relative one starts at the folder of the file it stands in."""
     return beside(node.place.file, line(node))
@@ -169,6 +177,7 @@ KINDS: Final[dict[str, Callable[[Scalar], Any]]] = {
     "recipient": name,  # the name of one: the checker looks whether it is there
     "backend": name,  # as `recipient`
     "title": title,
+    "field": field,
     "address": line,
     "path": path,
     "excluded": excluded,

@@ -28,7 +28,8 @@ Pattern = Annotated[str, Meta(extra={"kind": "pattern"})]  # RE2, without slashe
 Encoding = Annotated[str, Meta(extra={"kind": "encoding"})]
 Mode = Annotated[str, Meta(extra={"kind": "mode"})]  # octal
 Start = Annotated[str, Meta(extra={"kind": "start"})]  # ISO date and time; an offset, or a zone's name
-Labels = Annotated[tuple[str, ...], Meta(min_length=1)]  # names of labels and fields of an event
+Field = Annotated[str, Meta(extra={"kind": "field"})]  # of a fingerprint: a label, a field, or `{default}`
+Labels = Annotated[tuple[Field, ...], Meta(min_length=1)]
 Time = Annotated[Duration, Meta(gt=0)]  # a duration that passes
 Excluded = Annotated[FilePath, Meta(extra={"kind": "excluded"})]
 SocketPath = Annotated[FilePath, Meta(extra={"kind": "socket"})]

@@ -19,7 +19,7 @@ from relay.models import Event
 from relay.routing.headers import peel
 from relay.routing.structured import fields_of
 from relay.routing.traces import Trace, trace_of
-from relay.routing.words import Masked, masked
+from relay.routing.words import Masked, alike, masked
 
 _LONGEST: Final = 16 * 1024  # characters looked at
 _TITLE: Final = 200  # characters
@@ -27,12 +27,23 @@ _REMEMBERED: Final = 4096  # whole messages, and keys; messages of up to:
 _SHORT: Final = 1024  # characters
 _DEEPEST: Final = 3  # a trace in a JSON field in ...
 
-_ALIKE: Final = str.maketrans("123456789", "000000000")
-_VALUES_TELL: Final = re.compile(r"ORA|TNS|PLS|RMAN|SQLSTATE|:(?:22|25|53|80|[34589]\d\d\d?|6379)(?!\d)|<\d")
-
 # nginx ends its errors with the request's particulars, some of them optional.
 _REQUEST: Final = ", client: "
-_TELLING_LINE: Final = re.compile(r"(?i)(?:fatal|error|panic|caused by|exception)\b[^\n]{0,20}:")
+_JSON_KEY: Final = '":'  # JSON has its own idea of digits: `00` is no number
+# One id for all in hexadecimal: their letters would make each text that holds one a new text to the memory.
+_HEX_ID: Final = re.compile(r"(?<![0-9A-Za-z])(?=[a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{7,}(?![0-9A-Za-z])")
+_ANY_HEX_ID: Final = "0a0a0a0a"
+_TELLING_LINE: Final = re.compile(
+    r"""
+    \s*(?:
+        \*\*\ \((?!exit\))                                                         # Elixir
+      | [A-Z][\w.:\\]{0,120}(?:Error|Exception)\b\s*[:(]
+      | (?i:fatal|error|panic|caused\ by|exception|reason|cause)\b[^\n]{0,20}[:=]
+      | [\u4e00-\u9fff]{0,8}(?:原因|错误|异常)[\u4e00-\u9fff]{0,4}\s*[:=]
+    )
+    """,
+    re.VERBOSE,
+)
 
 
 class Fingerprint(Struct, frozen=True, gc=False):
@@ -80,7 +91,7 @@ def _own(event: Event, serial: str) -> tuple[str, ...]:
 
 def _field(event: Event, name: str, text: Masked) -> str:
     match name:
-        case "template":
+        case "template" | "{default}":
             return text.key
         case "message" | "module" | "source":
             return str(getattr(event, name))
@@ -101,26 +112,22 @@ def _of_template(rule: str, module: str, text: Masked) -> Fingerprint:
 
 
 def _text(message: str) -> Masked:
-    return _known(alike(message)) if len(message) <= _SHORT else _mask(message)
-
-
-def alike(message: str) -> str:
-    """The message with all digits made alike, where their values tell nothing: it is masked the same.
-
-    Messages that differ in numbers are then masked once. Values do tell something in error codes, well-known
-    ports, JSON (`00` is no number there), syslog priorities, and digits beyond ASCII.
-    """
-    if "{" in message or not message.isascii() or _VALUES_TELL.search(message):
-        return message
-    return message.translate(_ALIKE)
+    """The message masked; those that differ in digits alone are masked once (see `words.masked`)."""
+    if len(message) > _SHORT or _JSON_KEY in message:
+        return _mask(message)
+    found = _known(alike(message))
+    return _known(message) if found.exact else found
 
 
 def _mask(message: str) -> Masked:
     text = message[:_LONGEST]
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    found = _of_text(text.strip(), _DEEPEST)
-    return Masked(found.key, _shortened(found.title))
+    text = text.strip()
+    if _JSON_KEY not in text:
+        text = _HEX_ID.sub(_ANY_HEX_ID, text)
+    found = _of_text(text, _DEEPEST) if len(text) > _SHORT else _known_text(text, _DEEPEST)
+    return found._replace(title=_shortened(found.title))
 
 
 _known = lru_cache(_REMEMBERED)(_mask)
@@ -132,17 +139,23 @@ def _of_text(text: str, depth: int) -> Masked:
         return _of_trace(trace)
     first, _, others = text.partition("\n")
     first = peel(first)
+    if others and first.endswith(":"):  # the next line says it
+        second, _, others = others.partition("\n")
+        first = f"{first} {second}"
     fields = fields_of(first) if depth else None
     if fields:
-        return _joined([_of_text(field, depth - 1) for field in fields])
+        return _joined([_of_text(field, depth - 1) for field in fields])._replace(exact=True)
     line = masked(first.partition(_REQUEST)[0])
     telling = _telling(others) if others else ""
     return _joined([line, masked(telling)]) if telling else line
 
 
+_known_text = lru_cache(_REMEMBERED)(_of_text)
+
+
 def _of_trace(trace: Trace) -> Masked:
     said = _joined([masked(peel(line)) for line in trace.thrown])
-    return Masked(" ".join((said.key, *trace.frames)), said.title)
+    return Masked(" ".join((said.key, *trace.frames)), said.title, said.exact)
 
 
 def _telling(others: str) -> str:
@@ -153,7 +166,11 @@ def _telling(others: str) -> str:
 def _joined(parts: list[Masked]) -> Masked:
     if len(parts) == 1:
         return parts[0]
-    return Masked(" ".join(part.key for part in parts), ": ".join(part.title for part in parts if part.title))
+    return Masked(
+        " ".join([part.key for part in parts]),
+        ": ".join([part.title for part in parts if part.title]),
+        any(part.exact for part in parts),
+    )
 
 
 def _first_line(message: str) -> str:

@@ -19,6 +19,7 @@ _TIME: Final = rf"""
       | \d{{1,2}}[-/.]\d{{1,2}}(?:[-/.]\d{{2,4}})?\ +{_CLOCK}{_ZONE}
       | \d{{1,2}}/{_MONTH}/\d{{4}}:{_CLOCK}{_ZONE}
       | \d{{6}}\ \d{{6}}\ \d+
+      | \d{{8}}-\d{{1,2}}:\d{{1,2}}:\d{{1,2}}:\d{{1,3}}(?=\|)
       | (?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),?\ +)?
         (?:{_MONTH}\ +\d{{1,2}}|\d{{1,2}}[-/ ]{_MONTH}[-/ ]\d{{4}})(?:\ +\d{{4}})?
         [ T]{_CLOCK}(?:\ \d{{4}}\b)?{_ZONE}
@@ -34,22 +35,29 @@ _LEVEL: Final = r"""
         (?=[\s:|\]/-]|$)
     )
 """
+_KLOG: Final = r"[IWEF]\d{4}\ \d\d:\d\d:\d\d\.\d+\s+\d+\ [\w.-]{1,64}:\d+\](?=\s)"  # Go's glog and klog
 _START: Final = re.compile(
-    rf"\s*(?:<\d{{1,3}}>1?\s*|\S{{1,64}}\.log\S{{0,64}}\s+(?=\d))?(?:{_TIME}|{_LEVEL})", re.VERBOSE
+    rf"\s*(?:<\d{{1,3}}>\d?\s*|-\s+(?=\d)|\S{{1,64}}\.log\S{{0,64}}\s+(?=\d))?(?:{_TIME}|{_LEVEL}|{_KLOG})",
+    re.VERBOSE,
 )
 _SYSLOG: Final = re.compile(
     r"""
-    \s+[\w.:-]{1,255}\s+                               # host
-    (?:--\s+)?[\w./@-]{1,64}(?:\([\w-]{1,64}\))?(?:\ [\d.]+)?(?:\[\d+\])?:  # sshd(pam_unix)[19939]:
+    \s+[\w.:/@\#-]{1,255}\s+                           # host
+    (?:
+        (?:--\s+)?[\w./@-]{1,64}(?:\([\w-]{1,64}\))?(?:\ [\d.]+)?(?:\[\d+\])?  # sshd(pam_unix)[1]:
+      | [\w.-]{1,64}(?:\ [\w.-]{1,64}){0,3}\[\d+\]\ ?(?:\([^()\s]{1,200}\))?  # macOS: Some App[7] (label):
+    ):
     (?:\ +\[\ *\d+\.\d{6}\])?                         # the kernel's seconds since it started
     (?=\s|$)
     """,
     re.VERBOSE,
 )
 _IS_SYSLOG: Final = re.compile(rf"\s*(?:<\d{{1,3}}>)?(?:{_MONTH}\s|\d{{4}}-\d\d-\d\dT)")
+# A collector may put its own time and host before a syslog line.
+_COLLECTED: Final = re.compile(rf"(?:\s+[\w.:/@#-]{{1,64}}){{0,3}}\s+{_MONTH}\ +\d{{1,2}}\ +{_CLOCK}")
 _MORE: Final = re.compile(
     rf"""
-    [\s:|,/#-]*
+    [\s:|,/#-]{{0,32}}
     (?:
         {_TIME}
       | {_LEVEL}
@@ -59,6 +67,9 @@ _MORE: Final = re.compile(
       | \[[\s-]*\]
       | \[\s*(?:main|Thread|worker)\s*\]
       | [\w-]{{1,64}}\](?=\s)                                                # Celery: [time: LEVEL/Worker-7]
+      | (?:Info|Warning|Error)\s{{2,}}[A-Z]{{2,8}}(?=\s{{2,}})              # in columns
+      | (?<=\d\s)[VDIWEF]\s+[\w.$/-]{{1,64}}\s*(?=:)                        # Android: D Tag:
+      | (?<=\|)[\w.$-]{{1,64}}(?=\|)                                       # between pipes
       | \d+(?:\#\d+)?:?(?=\s|$) | \*\d+(?=\s)
       | (?:UTC|GMT|CST)(?=\s)
       | [\w-]{{1,64}}@[\w-]{{1,64}}(?=\s+[A-Z]{{3,8}}:)                      # PostgreSQL's user@database
@@ -78,6 +89,8 @@ def peel(line: str) -> str:
         return line
     end = found.end()
     if _IS_SYSLOG.match(line) and (program := _SYSLOG.match(line, end)):
+        return line[_end_of_separators(line, program.end()) :] or line
+    if (second := _COLLECTED.match(line, end)) and (program := _SYSLOG.match(line, second.end())):
         return line[_end_of_separators(line, program.end()) :] or line
     for _ in range(_MOST_PARTS):
         more = _MORE.match(line, end)

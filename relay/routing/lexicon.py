@@ -12,7 +12,7 @@ def _words(text: str) -> frozenset[str]:
 # Beside a number, part of it.
 UNITS: Final = _words(
     """
-    b kb mb gb tb kib mib gib tib byte bytes bit bits bps kbps mbps ns us µs μs ms msec msecs
+    b kb mb gb tb kib mib gib tib byte bytes bit bits time times bps kbps mbps ns us µs μs ms msec msecs
     millis millisecond milliseconds microseconds nanoseconds s sec secs second seconds min mins
     minute minutes h hr hrs hour hours d day days week weeks month months percent pct hz khz mhz
     ghz rpm am pm utc gmt cst cest cet est pst 毫秒 秒 分 分钟 时 小时 天 日 月 年 元 次 条 件 个 台
@@ -25,13 +25,13 @@ CALENDAR: Final = _words(
     wednesday thursday friday saturday sunday
     """
 )
+NAMERS_OF_CJK: Final = ("用户", "用户名", "账号", "账户", "操作人", "客户", "商户", "会员", "员工")
 # The word that follows is somebody's or something's name.
 NAMERS: Final = _words(
     """
-    user users username account customer tenant uid sender receiver hostname pod comm dev 用户 用户名
-    账号 账户 操作人 客户 商户
+    user users username account customer tenant uid sender receiver hostname pod comm dev
     """
-)
+) | frozenset(NAMERS_OF_CJK)
 # ... unless it is one of these.
 NOT_NAMES: Final = _words(
     """
@@ -46,13 +46,17 @@ NOT_NAMES: Final = _words(
     would
     """
 )
+# "for" is followed by somebody's name where one of these stands before it.
+PASSWORDS: Final = _words("password passwords passwd authentication login logins logon logons credentials")
+# Data after a colon or an equals sign.
+BOOLEANS: Final = _words("true false null nil")
 # Quoted text after one of these is data; the nearest word decides.
 QUOTES_DATA: Final = _words(
     """
     value values near entry user username account login literal input string text character
     argument param parameter given got received db host hostname image query request uri url path
     file filename directory folder id session email mail sender receiver client server upstream
-    referrer node pod container header password token name named line ip address phone by
+    referrer node pod container header password token name named line ip address phone by thread tag
     """
 )
 # ... and after one of these it is a name in the code, which tells problems apart.
@@ -60,15 +64,35 @@ QUOTES_CODE: Final = _words(
     """
     constraint column module key keyerror attribute function method class type relation table
     index field property reading setting option variable sequence schema extension role package
-    import command operator service unit state keyword plugin feature maxmemory
+    import command operator service unit state keyword plugin feature maxmemory zone
     """
 )
 # In `key=word` the word is kept where the key is one of these, for it says what is wrong.
 MEANINGFUL: Final = _words(
     """
-    error err errno reason cause status state type kind code class exception service table op
-    operation action method result severity category signal msg message event unit component 渠道 原因
-    错误 类型 状态 错误码 结果
+    error err errno desc description message detail reason cause status state type kind code class
+    exception service table op operation action method result severity category signal msg event unit
+    component 渠道 原因 错误 类型 状态 错误码 结果
+    """
+)
+_MEANINGFUL_ENDS: Final = ("code", "reason", "error", "status", "type", "errno", "exception")
+# A number after one of these is a code ...
+CODES: Final = _words(
+    """
+    errno errcode errorcode retcode resultcode sqlstate sqlcode hresult ntstatus winerror signal
+    错误码 错误代码 异常码 返回码 信号
+    """
+)
+# ... after one of these the status of an HTTP answer, or of a program's end ...
+HTTP_STATUS: Final = _words("http httpstatus httpcode statuscode responsecode 状态码 响应码")
+EXIT_STATUS: Final = _words("exitcode exitstatus returncode 退出码")
+# ... and after "code", unless one of these stands before it.
+NO_CODES: Final = _words(
+    """
+    verification verify confirmation activation access security auth authentication authorization sms otp pin
+    postal post zip area country region city dial bar qr product item sku article discount coupon promo
+    promotion voucher gift invite invitation referral customer vendor supplier branch employee department
+    currency language source byte machine dress kernel
     """
 )
 # A dotted lower-case name that ends so is a host.
@@ -87,3 +111,9 @@ DATA_FILES: Final = _words(
     db sqlite sql dat bin dump out parquet avro html htm css crt pem cer p12
     """
 )
+
+
+def says_what_is_wrong(key: str) -> bool:
+    """Whether the value of the key tells problems apart: `reason`, `decline_code`, `ErrorType`."""
+    lower = key.lower()
+    return lower in MEANINGFUL or lower.endswith(_MEANINGFUL_ENDS)

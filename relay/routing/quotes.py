@@ -6,22 +6,27 @@ import re
 from functools import partial
 from typing import Final
 
-from relay.routing.lexicon import QUOTES_CODE, QUOTES_DATA
+from relay.routing.lexicon import NAMERS_OF_CJK, QUOTES_CODE, QUOTES_DATA
 
 HOLE: Final = "\ue000"  # stands where data was (a private-use character)
 
 _QUOTED: Final = re.compile(r"""(?<!\w)(["'])((?:(?!\1)[^\n])*)\1(?!\w)""")
-_WORD: Final = re.compile(r"[^\W\d]+")
+_SOMEBODY: Final = re.compile(f"((?:{'|'.join(NAMERS_OF_CJK)})[\\s:]*[「『“])([^」』”]{{1,64}})(?=[」』”])")
+_WORD: Final = re.compile(r"(?<![^\W_])[^\W\d]+(?!\w)")
 _SQL: Final = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE|VALUES|WHERE)\b")
-_LOOK_BACK: Final = 48  # characters before a quote in which a telling word may stand
+_LOOK_BACK: Final = 96  # characters before a quote in which a telling word may stand
+_MOST_QUOTES: Final = 400  # as many as words.py looks at chunks
+_MOST_WORDS: Final = 6  # before a quote
 
 
 def without_quoted_data(line: str) -> str:
     """The line with holes for its quoted data; other quoted text stays."""
+    if not line.isascii():
+        line = _SOMEBODY.sub(rf"\1{HOLE}", line)
     if "'" not in line and '"' not in line:
         return line
     sql = _SQL.search(line)
-    return _QUOTED.sub(partial(_kept, sql_from=sql.start() if sql else len(line)), line)
+    return _QUOTED.sub(partial(_kept, sql_from=sql.start() if sql else len(line)), line, _MOST_QUOTES)
 
 
 def _kept(found: re.Match[str], sql_from: int) -> str:
@@ -30,7 +35,7 @@ def _kept(found: re.Match[str], sql_from: int) -> str:
     before = found.string[max(0, start - _LOOK_BACK) : start]
     if found[1] == "'" and (before.endswith("@") or sql_from < start):
         return HOLE
-    for word in reversed(_WORD.findall(before.lower())):
+    for word in _WORD.findall(before.lower())[: -_MOST_WORDS - 1 : -1]:
         if word in QUOTES_CODE:
             return found[0]
         if word in QUOTES_DATA:

@@ -103,7 +103,7 @@ def _exception(line: str) -> str:
     name = _NAME.match(line)
     if name is None or not _EXCEPTION.search(name[0]):
         return ""
-    return line if line[name.end() :].lstrip()[:1] in {"", ":", "("} else ""
+    return line.removesuffix(": null") if line[name.end() :].lstrip()[:1] in {"", ":", "("} else ""
 
 
 def _frames(lines: list[str], *, go: bool) -> list[str]:

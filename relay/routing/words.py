@@ -1,33 +1,25 @@
 """One line of text to its constant words, which make the key, and to a masked line for people.
 
 Variables are dropped from the key, not replaced: an empty field, one value and a list of values then give
-the same key. A line is split at white space; each chunk is classified once and remembered (the classifier
-is pure, so forgetting changes no result), then its neighbours may overrule it: `30 seconds`, `user alice`.
-
-Every pattern here is linear in the text: no nested repeats, no ambiguous alternatives under one.
+the same key. A line is split at white space; each chunk is classified once and remembered (see `chunks`),
+then its neighbours may overrule it: `30 seconds`, `user alice`, `errno 28`.
 """
 
 from __future__ import annotations
 
-import enum
 import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from relay.routing.lexicon import (
-    CALENDAR,
-    DATA_FILES,
-    MEANINGFUL,
-    NAMERS,
-    NOT_NAMES,
-    TOP_LEVEL,
-    UNITS,
-)
-from relay.routing.quotes import HOLE, without_quoted_data
+from relay.routing.chunks import Chunk, Role, chunk_of, chunks_of
+from relay.routing.codes import MOST_WORDS, code_of, kind_after, may_be
+from relay.routing.lexicon import PASSWORDS, says_what_is_wrong
+from relay.routing.quotes import without_quoted_data
 
 _MOST_CHUNKS: Final = 400  # of one line; what follows tells no problems apart
-_REMEMBERED: Final = 32_768  # chunks
-_LONG: Final = 96  # characters; longer chunks are seldom seen twice, and would fill the memory
+_REMEMBERED: Final = 4096  # lines of up to:
+_LONG: Final = 512  # characters; longer ones are seldom seen twice
+_ALIKE: Final = bytes.maketrans(b"123456789", b"000000000")
 
 
 class Masked(NamedTuple):
@@ -35,265 +27,186 @@ class Masked(NamedTuple):
 
     key: str  # the constant words, by spaces
     title: str  # the text with placeholders
+    exact: bool = False  # whether the values of its digits matter: it holds a code, or could
 
 
-class _Role(enum.IntEnum):
-    """What a chunk means to its neighbours."""
+class _Line(NamedTuple):
+    """A line masked, and the places of chunks whose digits matter."""
 
-    PLAIN = 0  # constants, or a mixture
-    VARIABLE = 1
-    NUMBER = 2
-    UNIT = 3
-    CALENDAR = 4
-    NAMER = 5
-    FOR = 6
+    masked: Masked
+    telling: list[int]  # by themselves
+    codes: list[int]  # by what stands before them
 
 
-class _Chunk(NamedTuple):
-    words: str  # the constant ones, by spaces
-    shown: str
-    role: _Role
-    may_be_name: bool
+def alike(text: str) -> str:
+    """The text with all its ASCII digits made `0`; by way of bytes, which is ten times as fast."""
+    return text.encode(errors="surrogatepass").translate(_ALIKE).decode(errors="surrogatepass")
 
 
 def masked(line: str) -> Masked:
-    """The line's constant words and its masked form."""
-    raws = without_quoted_data(line).split(None, _MOST_CHUNKS)[:_MOST_CHUNKS]
-    chunks = [
-        _A_NUMBER
-        if raw.isdecimal() and raw.isascii()
-        else _known(raw)
-        if len(raw) <= _LONG
-        else _classify(raw)
-        for raw in raws
-    ]
+    """The line's constant words and its masked form.
+
+    Lines that differ in digits are masked once: all digits are made alike first, and only where their values
+    turn out to matter they are left as they are.
+    """
+    line = without_quoted_data(line)
+    if len(line) > _LONG:
+        return _masked(line).masked
+    shape = alike(line)
+    found = _known_line(shape)
+    return _known_line(_with_digits(found, line, shape)).masked if found.masked.exact else found.masked
+
+
+def _with_digits(found: _Line, line: str, shape: str) -> str:
+    """The shape of a line with the line's own digits where they matter."""
+    own, chunks = _split(line), _split(shape)
+    for place in found.telling:
+        if chunk_of(own[place]) != chunk_of(chunks[place]):  # a well-known port, not any other
+            chunks[place] = own[place]
+    for place in found.codes:
+        chunks[place] = own[place]
+    return " ".join(chunks)
+
+
+def _split(line: str) -> list[str]:
+    return line.split(None, _MOST_CHUNKS)[:_MOST_CHUNKS]
+
+
+def _masked(line: str) -> _Line:
+    shape = alike(line)
+    shapes = _split(shape)
+    raws = shapes if shape == line else _split(line)
+    chunks = chunks_of(shapes)
+    context = len(chunks)  # where the first chunk is that means something to its neighbours
+    telling: list[int] = []
+    codes: list[int] = []
     for place, chunk in enumerate(chunks):
-        if chunk.role > _Role.NUMBER:
-            chunks = _in_context(chunks, place)
-            break
+        if chunk.exact:
+            telling.append(place)
+            chunks[place] = chunk_of(raws[place])
+        if chunk.role > Role.NUMBER and place < context:
+            context = place
+    if context < len(chunks):
+        chunks = _in_context(raws, chunks, context, codes)
     shown = " ".join([chunk.shown for chunk in chunks])
-    return Masked(" ".join([chunk.words for chunk in chunks if chunk.words]) or shown, shown)
+    if "<time> <" in shown:
+        shown = _A_DATE.sub("<time>", shown)
+    key = " ".join([chunk.words for chunk in chunks if chunk.words])
+    return _Line(Masked(key or shown, shown, bool(telling or codes)), telling, codes)
+
+
+_known_line = lru_cache(_REMEMBERED)(_masked)
 
 
 # -- neighbours ---------------------------------------------------------------------------------------------
 
 
-def _in_context(chunks: list[_Chunk], first: int) -> list[_Chunk]:
-    """Chunks whose neighbours make them variables become placeholders; `first` may be the first such."""
+def _in_context(raws: list[str], chunks: list[Chunk], first: int, codes: list[int]) -> list[Chunk]:
+    """Chunks whose neighbours make them variables, or codes; `first` may be the first such.
+
+    Adds to `codes` the places of numbers that stand where a code would.
+    """
     overruled = list(chunks)
     before = chunks[first - 1] if first else _NOTHING
+    equals = False
     for place in range(first, len(chunks)):
         chunk = chunks[place]
-        if chunk.role > _Role.NUMBER or before.role > _Role.CALENDAR:
-            after = chunks[place + 1] if place + 1 < len(chunks) else _NOTHING
-            overruled[place] = _overruled(before, chunk, after) or chunk
-        before = chunk
+        if chunk.role is Role.EQUALS:
+            equals = True
+            continue
+        if equals or chunk.role > Role.NUMBER or before.role > Role.CALENDAR:
+            code = _code(raws, chunks, place, codes) if before.role is Role.CODE else None
+            overruled[place] = code or _overruled(raws, chunks, place, before, equals=equals) or chunk
+        equals = False
+        if not (before.role is Role.NAMER and chunk.words.lower() == "name"):  # account name: alice
+            before = chunk
     return overruled
 
 
-def _overruled(before: _Chunk, chunk: _Chunk, after: _Chunk) -> _Chunk | None:
-    if chunk.role is _Role.UNIT and before.role is _Role.NUMBER:
+def _overruled(
+    raws: list[str], chunks: list[Chunk], place: int, before: Chunk, *, equals: bool
+) -> Chunk | None:
+    """What the chunk is because of those beside it; None if it is what it looks like."""
+    chunk = chunks[place]
+    after = chunks[place + 1] if place + 1 < len(chunks) else _NOTHING
+    if chunk.role is Role.UNIT and before.role is Role.NUMBER:
         return chunk._replace(words="")
-    if chunk.role is _Role.CALENDAR and (before.role in _DATES or after.role in _DATES):
-        return chunk._replace(words="", shown="<time>")
-    named = before.role is _Role.NAMER or (before.role is _Role.FOR and after.words == "from")
-    if named and chunk.may_be_name:
-        return _Chunk("", "<name>", _Role.VARIABLE, may_be_name=False)
-    return None
+    if chunk.role is Role.CALENDAR and (before.role in _DATES or after.role in _DATES):
+        return _hidden(chunk, "time")
+    if chunk.role is Role.BOOLEAN and (equals or before.shown[-1:] in {"=", ":"}):
+        return _hidden(chunk, "bool")
+    if equals and raws[place - 1] == "=":
+        return _value(before, chunk, raws[place], chunks[place + 1 : place + 3])
+    named = before.role is Role.NAMER or (before.role is Role.FOR and _is_account(chunks, place, after))
+    return _name(chunk, raws[place]) if named else None
 
 
-_A_NUMBER: Final = _Chunk("", "<num>", _Role.NUMBER, may_be_name=False)
-_NOTHING: Final = _Chunk("", "", _Role.PLAIN, may_be_name=False)
-_DATES: Final = (_Role.NUMBER, _Role.CALENDAR)
+def _name(chunk: Chunk, raw: str) -> Chunk | None:
+    """Somebody's name; in `alice(uid=7)` it ends at the bracket."""
+    if chunk.may_be_name:
+        return _hidden(chunk, "name")
+    name, bracket, rest = raw.partition("(")
+    if not (bracket and name and chunk_of(name).may_be_name):
+        return None
+    others = chunk_of(rest)
+    return Chunk(others.words, f"<name>({others.shown}", Role.PLAIN, may_be_name=False)
 
 
-# -- one chunk ----------------------------------------------------------------------------------------------
-
-_STRONG: Final = re.compile("([\ue000\\s()\\[\\]{}<>,;|\"'`«»“”‘’、。【】「」《》…]+)")
-_WEAK: Final = re.compile(r"([:/@\\&+=*#%~^$-]*[:/@\\&+=]+[:/@\\&+=*#%~^$-]*)")
-_EDGE: Final = ".:-*#%&+~^$=_/!?"
-_CJK_RUN: Final = re.compile("([\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]+)")
-_DIGIT: Final = re.compile(r"\d")
-_LOWER_RUN: Final = re.compile(r"[a-z]+")
-_VARIABLE: Final = re.compile(
-    r"""
-      (?P<url>[a-z][a-z0-9+.-]{1,15}://.*)
-    | (?P<ip>/?\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?:[:/]\d+)?)
-    | (?P<uuid>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})
-    | (?P<time>\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T_:][\d:.,+Z-]*)?|\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?Z?)
-    | (?P<num>[-+]?[\d][\d.,_]*(?:%|[a-zµμ]{1,3})?)
-    | (?P<hex>0x[0-9a-f]+)
-    | (?P<mac>[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5})
-    | (?P<ip6>[0-9a-f]{0,4}:[0-9a-f]{0,4}:[0-9a-f:.]*(?:%\w+)?(?:/\d+)?)
-    | (?P<host>[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*
-        :(?:22|25|53|80|443|3306|5432|5672|6379|80[08]0|8443|9092|9200|27017))
-    | (?P<mail>[\w.+*-]+@[\w.-]+)
-    | (?P<path>(?:~|\.{1,2}|[a-z]:)?[/\\].*|\w[\w.-]*[/\\][^/\\]+[/\\].*)
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-_OBJECT: Final = re.compile(r"([A-Z][\w.$]*)@[0-9a-f]{4,}")
-_CODE: Final = re.compile(r"(?:ORA|TNS|PLS|RMAN|SQLSTATE)-?\w{3,5}")
+def _words_before(chunks: list[Chunk], place: int) -> list[str]:
+    """The words just before that place, as far as no variable stands between."""
+    words: list[str] = []
+    for chunk in reversed(chunks[max(0, place - MOST_WORDS - 1) : place]):
+        if "<" in chunk.shown:  # a variable
+            break
+        words[:0] = chunk.words.split()
+    return words[-MOST_WORDS:]
 
 
-class _Builder:
-    """Collects the words and the masked form of one chunk."""
+def _code(raws: list[str], chunks: list[Chunk], place: int, codes: list[int]) -> Chunk | None:
+    """`errno 28`: the number stays, whatever follows it in its chunk.
 
-    __slots__ = ("shown", "variable", "words")
-
-    def __init__(self) -> None:
-        self.words: list[str] = []
-        self.shown: list[str] = []
-        self.variable = ""  # the kind of the last variable
-
-    def constant(self, word: str) -> None:
-        self.words.append(word)
-        self.shown.append(word)
-
-    def mask(self, kind: str) -> None:
-        self.variable = kind
-        self.shown.append(f"<{kind}>")
-
-
-def _classify(raw: str) -> _Chunk:
-    built = _Builder()
-    for place, part in enumerate(_STRONG.split(raw)):
-        if place % 2 or not part:
-            built.shown.append(part)
-        else:
-            _part(part, built)
-    words = " ".join(built.words)
-    shown = "".join(built.shown).replace(HOLE, "<str>")
-    return _Chunk(words, shown, _role(raw, built), _may_be_name(raw, built))
+    The place of a number that could be a code is added to `codes`.
+    """
+    raw = raws[place]
+    number = _AFTER_CODE_WORD.match(raw)
+    kind = kind_after(_words_before(chunks, place)) if number and _HAS_DIGIT.search(number[2]) else None
+    if number is None or kind is None or not may_be(kind, number[2]):
+        return None
+    codes.append(place)
+    code = code_of(kind, number[2])
+    if not code:
+        return None
+    rest = chunk_of(raw[number.end() :])
+    words = [code, rest.words] if rest.words else [code]
+    return Chunk(" ".join(words), number[1] + code + rest.shown, Role.PLAIN, may_be_name=False)
 
 
-_known = lru_cache(_REMEMBERED)(_classify)
+def _is_account(chunks: list[Chunk], place: int, after: Chunk) -> bool:
+    """`Failed password for root from`, `too many authentication failures for root`."""
+    return after.words == "from" or any(
+        word in PASSWORDS
+        for chunk in chunks[max(0, place - 4) : place - 1]
+        for word in chunk.words.lower().split()
+    )
 
 
-def _role(raw: str, built: _Builder) -> _Role:
-    """What the chunk means to its neighbours."""
-    if not built.words:
-        return _Role.NUMBER if built.variable in {"num", "time"} else _Role.VARIABLE
-    word = built.words[-1].lower()
-    if word in NAMERS and raw.rstrip(":=([\"'").endswith(built.words[-1]):
-        return _Role.NAMER
-    if len(built.words) > 1 or built.variable:
-        return _Role.PLAIN
-    if word in UNITS:
-        return _Role.UNIT
-    if word in CALENDAR:
-        return _Role.CALENDAR
-    return _Role.FOR if raw == "for" else _Role.PLAIN
+def _value(before: Chunk, chunk: Chunk, raw: str, after: list[Chunk]) -> Chunk | None:
+    """`key = word`: as `key=word`, if the word is all of the value."""
+    alone = not after or raw[-1:] in ",;)]}" or any("=" in chunk.shown for chunk in after)
+    if not chunk.words or " " in chunk.words or not alone:
+        return None
+    key = before.words.rpartition(" ")[2].lower()
+    return None if not key or says_what_is_wrong(key) else _hidden(chunk, "str")
 
 
-def _may_be_name(raw: str, built: _Builder) -> bool:
-    """Whether the chunk could be what a namer names: one word, not one of the language's own."""
-    if len(built.words) != 1 or raw.endswith("()"):
-        return False
-    word = built.words[0].lower()
-    return word not in NOT_NAMES and not word.endswith(("ed", "ing"))
+def _hidden(chunk: Chunk, kind: str) -> Chunk:
+    """The chunk of one word with that word masked; what stands around it stays in view."""
+    shown = chunk.shown.replace(chunk.words, f"<{kind}>", 1)
+    return Chunk("", shown, Role.VARIABLE, may_be_name=False)
 
 
-def _part(part: str, built: _Builder) -> None:
-    """One piece between brackets, commas and quotes."""
-    if found := _VARIABLE.fullmatch(part):
-        _variable(found, built)
-        return
-    core = part.strip(_EDGE)
-    if len(core) < len(part):
-        start = part.index(core) if core else len(part)
-        built.shown.append(part[:start])
-        if core:
-            _part(core, built)
-            built.shown.append(part[start + len(core) :])
-        return
-    key, equals, value = part.partition("=")
-    if equals:
-        _pair(key, value, built)
-        return
-    _pieces(part, built)
-
-
-def _variable(found: re.Match[str], built: _Builder) -> None:
-    """A placeholder of its kind; a unit stays in view, and `Class@1f3a` keeps the class."""
-    kind = str(found.lastgroup)
-    thing = _OBJECT.fullmatch(found[0]) if kind == "mail" else None
-    if thing is not None:
-        built.constant(thing[1])
-        built.shown.append("@<hex>")
-        return
-    built.mask(kind)
-    if kind == "num":
-        built.shown.append(found[0].lstrip("+-0123456789.,_"))
-
-
-def _pair(key: str, value: str, built: _Builder) -> None:
-    """`key=value`: the key is constant; a value of letters only where the key says what is wrong."""
-    _pieces(key, built)
-    built.shown.append("=")
-    if found := _VARIABLE.fullmatch(value):
-        _variable(found, built)
-    elif value and key.lower() in MEANINGFUL:
-        _pieces(value, built)
-    elif value:
-        built.mask("str")
-
-
-def _pieces(part: str, built: _Builder) -> None:
-    """The words of a part, split at colons, slashes and the like, and where the script changes."""
-    for place, piece in enumerate(_WEAK.split(part)):
-        if place % 2 or not piece:
-            built.shown.append(piece)
-        elif piece.isascii():
-            _piece(piece, built)
-        else:
-            _scripts(piece, built)
-
-
-def _scripts(piece: str, built: _Builder) -> None:
-    """Chinese and the like has no spaces: 已处理63792条. A unit after a number goes with it."""
-    runs = _CJK_RUN.split(piece)
-    for place, run in enumerate(runs):
-        if not run:
-            continue
-        if place % 2 == 0:
-            _piece(run, built)
-        elif run in UNITS and runs[place - 1][-1:].isdigit():
-            built.shown.append(run)
-        else:
-            built.constant(run)
-
-
-def _piece(piece: str, built: _Builder) -> None:
-    """A word, a name in the code, or a variable."""
-    if _DIGIT.search(piece):
-        if _CODE.fullmatch(piece):
-            built.constant(piece)
-        elif found := _VARIABLE.fullmatch(piece):
-            _variable(found, built)
-        else:
-            built.mask("id")
-    elif len(piece) == 1 and piece.isascii():
-        built.shown.append(piece)
-    elif "." in piece and (kind := _dotted(piece)):
-        built.mask(kind)
-    elif len(piece) > 15 and _is_random(piece):
-        built.mask("id")
-    else:
-        built.constant(piece)
-
-
-def _is_random(piece: str) -> bool:
-    """Letters drawn by lot change case all the time; CamelCase words mostly have three small ones on end."""
-    runs = _LOWER_RUN.findall(piece)
-    return len(runs) > 3 and sum(len(run) > 2 for run in runs) * 3 < len(runs)
-
-
-def _dotted(name: str) -> str:
-    """The kind of variable a dotted name is; empty for a name in the code."""
-    end = name.rpartition(".")[2].lower()
-    if end in DATA_FILES:
-        return "file"
-    if end in TOP_LEVEL and name == name.lower():
-        return "host"
-    return ""
+_NOTHING: Final = Chunk("", "", Role.PLAIN, may_be_name=False)
+_DATES: Final = (Role.NUMBER, Role.CALENDAR)
+_A_DATE: Final = re.compile(r"<time>(?: <num>)? <time>(?: <(?:time|num)>)*")  # Fri Jun 17 07:07:00 2005
+_HAS_DIGIT: Final = re.compile(r"\d")
+_AFTER_CODE_WORD: Final = re.compile(r"""([:=("'\[#]*)([\w-]+)(?![\w.-]*\w)""", re.ASCII)

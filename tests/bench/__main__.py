@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import dispatch, flood, intake, latency, live, many, size
+from tests.bench import dispatch, fingerprints, flood, intake, latency, live, many, size
 from tests.bench.stage import machine
 
 ALL = {
     "latency": latency.main,
+    "fingerprints": fingerprints.main,
     "intake": intake.main,
     "dispatch": dispatch.main,
     "many": many.main,

@@ -102,6 +102,11 @@ def test_one_problem_at_its_place(check: Check, text: str, problem: str) -> None
         ("{name: a, to: ops, resolve_after: |9999w}", "'9999w' is longer than ten years"),
         ("{name: a, to: ops, fingerprint: |mesage}", "unknown word 'mesage' (did you mean 'message'?)"),
         ("{name: a, to: ops, fingerprint: |[]}", "must not be empty"),
+        (
+            "{name: a, to: ops, fingerprint: [host, |{defalt}]}",
+            "unknown word '{defalt}' (allowed: {default}, and",
+        ),
+        ("{name: a, to: ops, fingerprint: [host, |{a: b}]}", "given a mapping, allowed: a single value"),
         ("{name: a, to: ops, match: |[x]}", "given a list, allowed: a mapping"),
         ("{name: a, to: ops, match: {|modul: x}}", "unknown key 'modul' (did you mean 'module'?)"),
         ("{name: a, to: ops, match: {module: |on}}", "'on' without quotes is true in YAML 1.1"),
@@ -181,7 +186,12 @@ def test_examples_are_lines_or_fields(check: Check) -> None:
 
 
 def test_fingerprints(check: Check) -> None:
-    for written, read in [("event", "event"), ("[module, host]", ("module", "host"))]:
+    for written, read in [
+        ("event", "event"),
+        ("[module, host]", ("module", "host")),
+        ("[{default}, host]", ("{default}", "host")),
+        ("['{default}']", ("{default}",)),
+    ]:
         rule = check(f"{RULE}  - {{name: a, to: ops, fingerprint: {written}}}\n").usable().rules[0]
         assert rule.fingerprint == read
 

@@ -29,6 +29,13 @@ from relay.routing.headers import peel
         "Fri, 14 May 2024 12:59:53 GMT ",
         'time="1617968512" ',
         "ERROR:  ",
+        "20171223-22:15:29:606|Step_Core|30002312|",
+        "- 1131566461 2005.11.09 dn228 Nov  9 12:01:01 dn228/dn228 crond(pam_unix)[2915]: ",
+        "2024-05-01T10:00:00Z gw Jan  1 10:00:00 web1 sshd[7]: ",
+        "2016-09-28 04:30:30, Info                  CBS    ",
+        "03-17 16:13:38.811  1702  2395 D WindowManager: ",
+        "Jul  2 00:43:24 mac7 Some App Helper[31] (org.example.look[7]): ",
+        "E0415 10:00:03.123456    4321 kubelet.go:763] ",
     ],
 )
 def test_headers_are_peeled(header: str) -> None:

@@ -10,7 +10,8 @@ from relay.routing.structured import fields_of
     [
         ('{"error": "refused", "message": "no answer", "user": "x"}', ["no answer", "refused"]),
         ('{"msg": "a", "error": {"type": "Timeout", "message": "b"}}', ["a", "b", "Timeout"]),
-        ('{"MSG": "a", "code": 502}', ["a", "502"]),
+        ('{"message": "a", "error.type": "T", "error.message": "b"}', ["a", "b", "T"]),
+        ('{"MSG": "a", "code": 502}', ["a", "error code 502"]),
         ('{"b": 1, "a": 2}', ["a", "b"]),
         ('ts=1 msg="say \\"no\\"" err=refused x=y', ['say "no"', "refused"]),
     ],

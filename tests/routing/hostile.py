@@ -1,0 +1,46 @@
+"""Texts of at least 16 KiB that a careless pattern would take long over."""
+
+from __future__ import annotations
+
+from typing import Final
+
+HOSTILE: Final = {
+    "quotes": "'a " * 9000,
+    "quoted words": "user 'a b' " * 1500,
+    "brackets": "[" * 20_000,
+    "pairs": "a=" * 9000,
+    "telling pairs": "error=" * 2700,
+    "dots": "a." * 9000,
+    "slashes": "/a" * 9000,
+    "digits": "1." * 9000,
+    "nested json": '{"a":' * 4000,
+    "escapes": 'msg="' + '\\"' * 9000,
+    "times": "2026-03-01 10:00:00 " * 900,
+    "levels": "ERROR [a" * 2500,
+    "go": "goroutine 1 [\n" + "a.b(" * 4000,
+    "java": "x\n\tat " + "a." * 9000,
+    "errors": "Error" * 3200 + "!\n\tat a(b)",
+    "causes": "x\n at a(b)\n" + "Caused by: " * 1500,
+    "php": "#1 a(1): " * 1800,
+    "chinese": "用1" * 9000,
+    "colons": "a:" * 9000,
+    "spaces": " " * 20_000,
+    "mixed case": "Ab" * 9000,
+    "chinese quotes": "用户「" * 5400,
+    "code words": "errno status code " * 910,
+    "codes": "errno 28 " * 1800,
+    "codes in one": "errno=28," * 1800,
+    "equals": "a = b " * 2700,
+    "equals alone": "= " * 8200,
+    "accounts": "password for root " * 900,
+    "names in brackets": "user a(b " * 1800,
+    "addresses": "a/1.1.1.1 " * 1600,
+    "address without an end": "a" * 8000 + "/1.1.1." * 1100,
+    "dashes": "-" * 16_384,
+    "signs": "-#" * 8192,
+    "hex": "deadbeef" * 2048,
+    "mails": "a@" * 8200,
+    "logfmt": "msg=a " * 2700,
+    "ruby": "a.rb:1:in `b'\n" * 1170,
+    "python": 'File "a", line 1, in b\n' * 680,
+}
