@@ -134,9 +134,10 @@ class Feeds:
 
     async def _settled(self) -> None:
         """Wait until all that was handed over so far is committed."""
-        done = asyncio.Event()
-        self._intake.put_nowait(Batch(events=[], done=lambda _: done.set()))
-        await done.wait()
+        for of_files in (False, True):
+            done = asyncio.get_running_loop().create_future()
+            self._intake.put_nowait(Batch(events=[], done=done.set_result), of_files=of_files)
+            await done
 
     async def _positions(self) -> Sequence[Position]:
         stored = {(each.source, each.dev, each.inode): each for each in await self._store.positions()}

@@ -29,7 +29,7 @@ class Handover:
         """Events, with what may be saved then."""
         self.events += len(events)
         size = sum(len(event.message) for event in events)
-        self._intake.put_nowait(Batch(events=events, positions=positions, size=size))
+        self._intake.put_nowait(Batch(events=events, positions=positions, size=size), of_files=True)
 
     def progress(self, generation: Generation, events: list[Event]) -> None:
         """A generation was read on."""
@@ -73,6 +73,5 @@ class Handover:
         return self._paid_at + OWE if self._owing else math.inf
 
     async def room(self) -> None:
-        """Wait while the intake is full."""
-        if self._intake.full:
-            await self._intake.room()
+        """Wait until what is read next would be in the store soon: a file can wait, a writer can't."""
+        await self._intake.calm()

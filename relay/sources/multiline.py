@@ -131,7 +131,7 @@ class Joiner:
             return False  # another trace, of its own
         if self._headed and self._headers:
             return True
-        if head[0] in " \t" or self._trace == "open" or _OF_A_TRACE.match(head):
+        if head.startswith((" ", "\t")) or self._trace == "open" or _OF_A_TRACE.match(head):
             return True
         return self._headed and len(self._lines) == 1 and _EXCEPTION.match(head) is not None
 
@@ -141,7 +141,7 @@ class Joiner:
             self._trace = "open"
         elif head.startswith(_CHAINED):
             self._trace = ""
-        elif self._trace == "open" and head[0] not in " \t":
+        elif self._trace == "open" and not head.startswith((" ", "\t")):
             self._trace = "closed"
 
     def _keep(self, line: RawLine) -> None:

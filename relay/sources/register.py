@@ -1,6 +1,6 @@
 """The generations that are known, by file, by place and by log."""
 
-# ruff: noqa: PTH118, PTH119 - paths are strings here, as in discover.py
+# ruff: noqa: PTH118 - paths are strings here, as in discover.py
 
 from __future__ import annotations
 

@@ -42,12 +42,12 @@ class Following:
         self.positions: dict[tuple[int, int], Position] = {}  # as the store has them
         self.waiting: list[Batch] = []  # handed over and not committed
         self.troubles: list[Trouble] = []
-        self.intake = Intake()
+        self.intake = Intake(calm_events=10**9)  # what is handed over is taken after a look
         self.tail = self._start(first_start=first_start)
         STARTED.append(self)
 
     def _start(self, *, first_start: bool) -> Tail:
-        self.intake = Intake()
+        self.intake = Intake(calm_events=10**9)  # what is handed over is taken after a look
         return Tail(
             "app",
             self.settings,
@@ -79,7 +79,7 @@ class Following:
             async with asyncio.timeout(0.05):
                 await self.tail.run_once()
         await self.drain()
-        self._use(Intake())
+        self._use(Intake(calm_events=10**9))
 
     def _use(self, intake: Intake) -> None:
         self.intake = self.tail._handover._intake = intake
@@ -87,7 +87,7 @@ class Following:
     async def drain(self) -> list[Batch]:
         """What was handed over."""
         new: list[Batch] = []
-        while self.intake._batches:
+        while self.intake._batches or self.intake._of_files:
             new += await self.intake.get(1_000_000)
         self.waiting += new
         return new

@@ -217,3 +217,13 @@ def test_no_line_is_lost_or_moved(lines: list[str], form: str, multiline: bool) 
     ]
     ends = [0, *(event.end for event in events)]
     assert all(before <= event.offset < event.end for before, event in zip(ends, events, strict=False))
+
+
+@pytest.mark.parametrize("line", [b"\x00\x00", "\u200b".encode(), b"\x1b[0m"])
+@pytest.mark.parametrize("format_", ["plain", "python"])
+def test_a_line_of_nothing_to_see_stops_nothing(line: bytes, format_: str) -> None:
+    joiner = Joiner(TailSource(tail=("/x",), format=format_, multiline=True))  # type: ignore[arg-type]
+    first = b"2026-03-01 10:00:00 ERROR a: b"
+    assert joiner.feed(RawLine(first, 0, len(first) + 1), 0.0) == []
+    joiner.feed(RawLine(line, 40, 40 + len(line)), 0.0)
+    assert joiner.flush() is not None
