@@ -128,7 +128,8 @@ class Lane:
                 self.turned_at = self._now()
                 if wait > 0:
                     await self._sleep(min(wait, 5.0))
-            await self._settle([self._unsent(delivery) for delivery in self._take_ready()])
+            back = self._take_ready()
+            await self._settle([self._put_off(delivery, retry.Interrupted(), 0.0) for delivery in back])
 
     async def turn(self) -> float:
         """Claim and start what is due and has a seat; seconds until the next look is worth it."""
@@ -212,32 +213,27 @@ class Lane:
 
     async def _hold_back(self, held: Iterable[tuple[Delivery, float]]) -> None:
         """What a limit doesn't let go now; where that would take long, the next address is used."""
-        await self._settle(
-            [
-                self._put_off(delivery, self._limit_reached(wait), wait)
-                if wait >= ELSEWHERE_FROM and delivery.fallbacks
-                else self._unsent(delivery, wait)
-                for delivery, wait in held
-            ]
-        )
+        settlements = []
+        for delivery, wait in held:
+            away = wait >= ELSEWHERE_FROM and delivery.fallbacks
+            outcome = self._limit_reached(wait) if away else retry.Interrupted()
+            settlements.append(self._put_off(delivery, outcome, wait))
+        await self._settle(settlements)
 
     def _limit_reached(self, wait: float) -> NeedsFallbackError:
         return NeedsFallbackError(f"the limit is reached: {wait:.0f} s to wait", code="limit")
 
-    def _put_off(self, delivery: Delivery, error: BackendError, pause: float) -> Settlement:
-        """To the next address, if there is one; else to wait here as long."""
-        moved = self._settled(delivery, error)
-        if moved.state is DeliveryState.PENDING and moved.address.backend == self.name:
-            moved = self._waiting(moved, pause)
-        return Settlement(delivery=moved)
-
-    def _unsent(self, delivery: Delivery, wait: float = 0.0) -> Settlement:
-        """Given back as it was."""
-        return Settlement(delivery=self._waiting(self._settled(delivery, retry.Interrupted()), wait))
-
-    def _waiting(self, delivery: Delivery, wait: float) -> Delivery:
+    def _put_off(self, delivery: Delivery, outcome: Outcome, wait: float) -> Settlement:
+        """Not tried now: to the next address, if the outcome leads there; else to wait here as long."""
         now = self._around.clock.now()
-        return structs.replace(delivery, next_at=max(now, min(now + wait, delivery.expires_at)))
+        if now >= delivery.expires_at:
+            outcome = Expired()
+        after = self._settled(delivery, outcome)
+        if after.state is DeliveryState.DEAD:
+            self._tell(delivery, after, outcome, 0.0)
+        elif after.address.backend == self.name:
+            after = structs.replace(after, next_at=min(now + wait, delivery.expires_at))
+        return Settlement(delivery=after)
 
     def _take_ready(self) -> list[Delivery]:
         ready = [delivery for group in self._ready for delivery in group]

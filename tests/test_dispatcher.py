@@ -465,3 +465,22 @@ async def test_alerts_to_many_share_messages_when_the_budget_is_low(tmp_path: Pa
     await _ended(dispatcher, task)
     assert (await store.counts())["deliveries"]["a"] == {"delivered": 100}
     await store.close()
+
+
+async def test_what_expires_while_a_limit_holds_it_back_is_dead_and_known(
+    tmp_path: Path,
+) -> None:
+    store = await SqliteStore.open(str(tmp_path / "relay.db"), CLOCK)
+    scarce, reports = FakeBackend("a", CLOCK), Reports()
+    scarce.limits = Limits(per_receiver=((1, 86400.0),), concurrency=8)
+    now = CLOCK.now()
+    rows = [delivery(number, now, "a", expires_at=now + 0.3) for number in range(1, 40)]
+    await store.commit(Commit(deliveries=rows))
+    dispatcher = Dispatcher(store, CLOCK, reports)
+    await dispatcher.apply({"a": scarce})
+    task = asyncio.create_task(dispatcher.run())
+    await _until(lambda: len(reports.told) == 24)
+    assert len(scarce.sent) == 1
+    await _ended(dispatcher, task)
+    assert (await store.counts())["deliveries"]["a"] == {"delivered": 15, "dead": 24}
+    await store.close()
