@@ -124,7 +124,7 @@ class Lane:
             while not self._stopping:
                 self._wake.clear()
                 await self._claims.collapse()
-                wait = await self.turn()
+                wait = 0.0 if self._stopping else await self.turn()
                 self.turned_at = self._now()
                 if wait > 0:
                     await self._sleep(min(wait, 5.0))
