@@ -10,7 +10,7 @@ from typing import Final
 
 from relay.clock import Clock
 
-GROWTH: Final = 100  # accepted messages per additional seat
+GROWTH: Final = 200  # accepted messages per additional seat
 YOUTH: Final = 1.0  # seconds from the start, or from coming back, without seats for age ...
 GROWTH_BY_AGE: Final = 32  # ... and additional seats for each second after that
 

@@ -191,7 +191,7 @@ async def test_seats_grow_with_success_and_are_bounded(bench: Bench) -> None:
     assert not bench.dispatcher.seat(A, 2)  # one seat at first
     bench.dispatcher.give_back(1)
     bench.a.pause = 0.002
-    numbers = [await bench.owe("a") for _ in range(200)]
+    numbers = [await bench.owe("a") for _ in range(400)]
     for number in numbers:
         await bench.until(number, DeliveryState.DELIVERED)
     assert 2 <= bench.a.most_flying <= 8

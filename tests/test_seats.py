@@ -6,7 +6,7 @@ def test_seats_grow_with_success_and_with_age_up_to_a_bound() -> None:
     clock = FakeClock()
     seats = Seats(64, clock)
     assert seats.most == 1
-    seats.accepted = 300
+    seats.accepted = 600
     assert seats.most == 4
     clock.advance(2.0)
     assert seats.most == 36
