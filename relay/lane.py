@@ -124,7 +124,7 @@ class Lane:
             while not self._stopping:
                 self._wake.clear()
                 await self._claims.collapse()
-                wait = 0.0 if self._stopping else await self.turn()
+                wait = await self.turn()
                 self.turned_at = self._now()
                 if wait > 0:
                     await self._sleep(min(wait, 5.0))
@@ -134,7 +134,7 @@ class Lane:
     async def turn(self) -> float:
         """Claim and start what is due and has a seat; seconds until the next look is worth it."""
         due_in = self._claims.due_in
-        if due_in > 0 and not self._ready:
+        if self._stopping or (due_in > 0 and not self._ready):
             return due_in
         if pause := self.health.pause:
             return await self._reroute(pause, BackendDownError(self.health.why)) if self.is_down else pause
