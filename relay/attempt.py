@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
 from msgspec import Struct, structs
 
-from relay.backends.base import Backend, Receipt
-from relay.digest import joint
+from relay.backends.base import Assumed, Backend, Receipt
+from relay.digest import different, joint
 from relay.errors import BackendError, StoreError, TemporaryError
-from relay.models import Attempt, Delivery, Message, Reason
+from relay.models import Attempt, Delivery, DeliveryState, Json, Message, Reason
 from relay.outbox.retry import Interrupted
 from relay.outbox.store import Store
 
@@ -28,25 +27,6 @@ class Expired(Struct, frozen=True):
 
 Outcome = Receipt | BackendError | Interrupted | Expired
 Worded = Callable[[Message, Backend], Message]  # the message in the words of the operators' template, if any
-
-
-def together(ready: deque[Delivery], most: int) -> list[Delivery]:
-    """Take the first delivery, and those that carry the same message to other receivers, up to `most`."""
-    first = ready.popleft()
-    if most == 1 or not first.alert:
-        return [first]
-    group: list[Delivery] = [first]
-    others: list[Delivery] = []
-    while ready and len(group) < most:
-        delivery = ready.popleft()
-        (group if _same(first, delivery) else others).append(delivery)
-    ready.extendleft(reversed(others))
-    return group
-
-
-def _same(one: Delivery, other: Delivery) -> bool:
-    """One decision, told to several: their messages differ in nothing but the key."""
-    return (one.alert, one.reason, one.created_at) == (other.alert, other.reason, other.created_at)
 
 
 async def attempt(
@@ -66,17 +46,18 @@ async def _send(
     first = due[0]
     try:
         message = await _message(first, store, now)
-        digested = len(due) > 1 and all(each.address == first.address for each in due)
-        if digested:
-            message = joint(due, message)
+        told = different(due)
+        if len(told) > 1:
+            message = joint(told, message)
         message = worded(message, backend)
+        tos = list(dict.fromkeys(each.address.to for each in due))
         async with asyncio.timeout(limit + 1.0):  # the backend's own deadline comes first: it knows more
-            if digested:
-                receipt = await backend.send(message, first.address.to)
-                return [Receipt(id=receipt.id, note=f"in a digest of {len(due)}")] * len(due)
-            if len(due) == 1:
-                return [await backend.send(message, first.address.to)]
-            return await backend.send_many(message, [delivery.address.to for delivery in due])
+            if len(tos) == 1:
+                outcomes: Sequence[Receipt | BackendError] = [await backend.send(message, tos[0])]
+            else:
+                outcomes = await backend.send_many(message, tos)
+        by_address = dict(zip(tos, outcomes, strict=True))
+        return [_of_digest(by_address[each.address.to], len(told)) for each in due]
     except BackendError as error:
         return [error] * len(due)
     except TimeoutError:
@@ -84,6 +65,13 @@ async def _send(
     except Exception as error:  # noqa: BLE001 - a fault in one backend's code must not stop the others
         log.error("backend_failed_unexpectedly", backend=first.address.backend, error=type(error).__name__)
         return [TemporaryError(f"unexpected {type(error).__name__} in the backend", limit=3)] * len(due)
+
+
+def _of_digest(outcome: Receipt | BackendError, size: int) -> Receipt | BackendError:
+    """A later message about one of the alerts must not rewrite a message about all of them."""
+    if size == 1 or not isinstance(outcome, Receipt):
+        return outcome
+    return structs.replace(outcome, note=f"in a digest of {size}", handle="")
 
 
 async def _message(delivery: Delivery, store: Store, now: float) -> Message:
@@ -123,3 +111,23 @@ def record(delivery: Delivery, outcome: Outcome, started: float, seconds: float)
         code=code,
         detail=detail,
     )
+
+
+def log_attempt(backend: str, before: Delivery, after: Delivery, outcome: Outcome, seconds: float) -> None:
+    """The one line about an attempt."""
+    fields: Json = {
+        "delivery": before.id,
+        "alert": before.alert,
+        "recipient": before.recipient,
+        "backend": backend,
+        "reason": before.reason.value,
+        "ms": round(seconds * 1000, 1),
+    }
+    if isinstance(outcome, Assumed):
+        log.warning("delivery_assumed_sent", **fields, error=str(outcome.error))
+    elif isinstance(outcome, Receipt):
+        log.info("delivery_accepted", **fields, id=outcome.id)
+    elif after.state is DeliveryState.DEAD:
+        log.error("delivery_died", **fields, error=after.error)
+    else:
+        log.warning("delivery_postponed", **fields, error=after.error, next=after.address.backend)

@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from relay.backends.base import Backend
+from relay.budget import Budget
 from relay.clock import Clock
 from relay.errors import RejectedError, StoreBusyError, StoreFullError
 from relay.lane import Lane
@@ -41,7 +42,8 @@ class Dispatcher:
         self.tally: Counter[tuple[str, str]] = Counter()  # attempts by (backend, outcome)
         self.attempt_seconds: dict[str, Histogram] = {}  # by backend
         self._group: asyncio.TaskGroup | None = None  # the scope of the lanes, while `run` lasts
-        self._seats: dict[int, Lane] = {}  # taken for deliveries that are being committed
+        # Seats taken for deliveries that are being committed: whose, for which address, when.
+        self._seats: dict[int, tuple[Lane, str, float]] = {}
         self._running: set[asyncio.Task[None]] = set()  # lanes, those that a reload removed included
         self._leaving: set[Lane] = set()  # removed by a reload, finishing what is on its way
         self._finished: list[
@@ -63,24 +65,26 @@ class Dispatcher:
         bad = {*self.down, avoid}
         return tuple(sorted(addresses, key=lambda address: address.backend in bad))
 
-    def seat(self, backend: str, delivery: int) -> bool:
+    def seat(self, address: Address, delivery: int) -> bool:
         """Take a seat for that delivery, so that it can be committed as already claimed."""
-        lane = self.lanes.get(backend)
-        if lane is None or not lane.seat():
+        lane = self.lanes.get(address.backend)
+        taken_at = None if lane is None else lane.seat(address.to)
+        if lane is None or taken_at is None:
             return False
-        self._seats[delivery] = lane
+        self._seats[delivery] = (lane, address.to, taken_at)
         return True
 
     def give_back(self, delivery: int) -> None:
         """Return that delivery's seat."""
-        self._seats.pop(delivery).give_back()
+        lane, to, taken_at = self._seats.pop(delivery)
+        lane.give_back(to, taken_at)
 
     def hand_over(self, deliveries: Iterable[Delivery]) -> None:
         """Start deliveries that were committed as `sending`: no claim on the hot path."""
         for delivery in deliveries:
-            lane = self._seats.pop(delivery.id)
+            lane, _, _ = self._seats.pop(delivery.id)
             if lane is self.lanes.get(delivery.address.backend):
-                lane.start(delivery)
+                lane.start([delivery])
             else:  # a reload has replaced the lane between the seat and the commit
                 assert self._group is not None, "seats are only given while the lanes run"
                 self._group.create_task(self._put_back(delivery))
@@ -107,15 +111,13 @@ class Dispatcher:
 
     async def apply(self, backends: Mapping[str, Backend]) -> None:
         """Swap the set of backends: equal ones keep their lane, the others' lanes end or begin."""
-        sent: dict[str, list[float]] = {}
-        for name, at in await self.store.recent_attempts(self.clock.now() - 3600.0):
-            sent.setdefault(name, []).append(at - self.clock.now() + self.clock.monotonic())
+        budgets = await self._budgets(backends)
         for name in list(self.lanes):
             if backends.get(name) is not self.lanes[name].backend:
                 self._retire(name)
         for name, backend in backends.items():
             if name not in self.lanes:
-                self.lanes[name] = Lane(name, backend, self, sent.get(name, ()))
+                self.lanes[name] = Lane(name, backend, self, budgets[name])
                 self._begin(self.lanes[name])
         await self._rehome()
 
@@ -167,6 +169,27 @@ class Dispatcher:
         back = retry.settle(delivery, retry.Interrupted(), self.clock.now(), retry.Policy(), lambda: 0.5)
         await self.settle([Settlement(delivery=back)])
         self.notice(back.address.backend, back.next_at)
+
+    async def _budgets(self, backends: Mapping[str, Backend]) -> dict[str, Budget]:
+        """Each backend's budget: that of its account, where another lane has it already.
+
+        A restart or a reload doesn't reset a service's windows: what was tried within them counts.
+        """
+        budgets = {name: Budget(name, backend) for name, backend in backends.items()}
+        accounts = {lane.budget.account: lane.budget for lane in self.lanes.values()}
+        now = self.clock.now()
+        offset = self.clock.monotonic() - now
+        for budget in budgets.values():
+            if budget.limited and budget.account not in accounts:
+                tried = [
+                    one
+                    for name, other in budgets.items()
+                    if other.account == budget.account
+                    for one in await self.store.recent_attempts(name, now - budget.longest)
+                ]
+                budget.preload(tried, offset)
+            accounts.setdefault(budget.account, budget)
+        return {name: accounts[budget.account] for name, budget in budgets.items()}
 
     def _begin(self, lane: Lane) -> None:
         if self._group is None:

@@ -1,9 +1,8 @@
-"""One backend's lane: its seats, its limits, its health. A slow or dead backend fills only its own lane.
+"""One backend's lane: due deliveries -> attempts -> outcomes. A slow or dead backend fills only its own lane.
 
-A seat is the right to have one delivery on its way; it is taken before the delivery is claimed and given
-back after its outcome is durable. So a kill can repeat at most as many messages as there are seats taken.
-Seats start at one and grow with success and with time: a service that has just come back isn't met by a
-thundering herd, and a relay that is killed again and again repeats next to nothing.
+A seat is the right to have one call on its way; it is taken before the call begins and given back after its
+outcome is durable. So a kill can repeat at most as many messages as there are seats taken (see seats.py).
+What the service takes stands in budget.py, whether it works in health.py.
 """
 
 from __future__ import annotations
@@ -12,43 +11,30 @@ import asyncio
 import math
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
-import structlog
 from msgspec import structs
 
-from relay import digest
-from relay.attempt import LATE, Expired, Outcome, attempt, record, together
-from relay.backends.base import Assumed, Backend, Receipt
+from relay.attempt import Expired, Outcome, attempt, log_attempt, record
+from relay.backends.base import Backend, Receipt
+from relay.budget import Budget
+from relay.claims import Claims
 from relay.clock import Clock
-from relay.errors import (
-    BackendDownError,
-    BackendError,
-    RateLimitedError,
-    ReceiverLimitedError,
-    StoreError,
-    TemporaryError,
-)
+from relay.digest import Group
+from relay.errors import BackendDownError, BackendError, NeedsFallbackError
+from relay.health import Health
 from relay.models import Delivery, DeliveryState, Json, Reason
 from relay.outbox import retry
-from relay.outbox.quota import Quota
 from relay.outbox.store import Settlement, Store
-from relay.templates import Templates
-from relay.values import format_duration, parse_rate
+from relay.seats import Seats
+from relay.templates import Report, Templates
 
-log = structlog.get_logger()
-
-GROWTH: Final = 100  # accepted messages per additional seat
-YOUTH: Final = 1.0  # seconds from the start, or from coming back, without seats for age ...
-GROWTH_BY_AGE: Final = 32  # ... and additional seats for each second after that
-FAILURES_UNTIL_DOWN: Final = 5  # temporary failures in a row
-PAUSE_FIRST: Final = 1.0  # seconds between probes of a backend that is down for a passing reason ...
-PAUSE_MOST: Final = 60.0  # ... doubling up to this
-PAUSE_OPERATOR: Final = 60.0  # and of one that needs an operator ...
-PAUSE_OPERATOR_MOST: Final = 600.0  # ... doubling up to this
-FOLD_FROM: Final = 30.0  # seconds of a limit's window from which on messages are folded when it runs low
+LEASE_SPARE: Final = 60.0  # seconds that a claim lasts beyond the attempts that may come before
 REROUTE: Final = 200  # deliveries moved to their next address in one turn
+ELSEWHERE_FROM: Final = (
+    600.0  # seconds a limit would hold a message back, from which on its next address is used
+)
 
 
 class Surroundings(Protocol):
@@ -57,6 +43,7 @@ class Surroundings(Protocol):
     store: Store
     clock: Clock
     templates: Templates
+    report: Report
 
     @property
     def down(self) -> Sequence[str]:
@@ -71,84 +58,62 @@ class Surroundings(Protocol):
         """A pending delivery of that backend is due then."""
         ...
 
-    def report(self, kind: str, subject: str, text: str, *, avoid: str = "", cleared: bool = False) -> None:
-        """Tell the operators."""
-        ...
-
 
 class Lane:
     """Due deliveries of one backend -> attempts -> outcomes."""
 
-    def __init__(self, name: str, backend: Backend, around: Surroundings, sent: Sequence[float] = ()) -> None:
+    def __init__(self, name: str, backend: Backend, around: Surroundings, budget: Budget) -> None:
         settings = backend.settings
         self.name = name
         self.backend = backend
+        self.budget = budget
         self.policy = retry.Policy(attempts=settings.attempts)
+        self.seats = Seats(settings.concurrency or backend.limits.concurrency, around.clock)
+        self.health = Health(name, around.clock, around.report)
         self._around = around
-        self._most = settings.concurrency or backend.limits.concurrency
-        windows = tuple(parse_rate(text) for text in settings.rate) or backend.limits.windows
-        self._limited = bool(windows)
-        self._receivers = backend.limits.receivers
-        # A window of a second is waited out; in one of a minute people should know what else is up.
-        longest = max((seconds for _, seconds in windows), default=0.0)
-        self._folds = self._receivers == 1 and longest >= FOLD_FROM
-        # Places kept for what is critical.
-        self._spared = min((number for number, _ in windows), default=0) // 5
-        self._quota = Quota(windows)
-        self._quota.preload(sent)  # a restart doesn't reset the service's window
-        self._accepted = 0  # since start or since it was last down: sets the number of seats
-        self._taken = 0  # seats taken: reserved, on their way, or being settled
-        self._reserved: list[float] = []  # when each seat was taken whose delivery hasn't started yet
-        self._ready: deque[Delivery] = deque()  # claimed, and waiting for a seat: hides the claim's commit
-        self._next_due: float | None = -math.inf  # wall time of the earliest pending one; None: none known
-        self._resume_at = 0.0  # monotonic time until which nothing is tried
-        self._pause = 0.0  # seconds of the current pause while down
-        self._failures = 0  # temporary failures in a row
-        self._down_since: float | None = None  # wall time
-        self._why = ""  # why it is down, in words
+        self._claims = Claims(name, around.store, around.clock)
+        self._at_once = backend.limits.receivers
+        self._ready: deque[Group] = deque()  # claimed, and waiting for a seat: hides the claim's commit
         self._wake = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None  # the scope of attempts, while `run` lasts
         self._attempts: set[asyncio.Task[None]] = set()  # those on their way
-        self._stale = True  # after an outage, relay's own too: some of what waits is superseded
         self._stopping = False
-        self._up_at = around.clock.monotonic()  # since when it isn't down
-        self.turned_at = self._up_at
+        self.turned_at = around.clock.monotonic()
 
     # --- for the pipeline: deliveries handed over in memory, already claimed ---
 
-    def seat(self) -> bool:
-        """Take a seat for a delivery about to be committed as `sending`; False: let it wait its turn."""
-        now = self._around.clock.monotonic()
-        backlog = self._next_due is not None and self._next_due <= self._around.clock.now()
-        # Messages to many are better claimed together.
-        closed = self._group is None or self._stopping or self._receivers > 1
-        if backlog or self._ready or closed or now < self._resume_at or self._taken >= self._seats:
-            return False
-        if self._folds and (self._quota.room(now) or 0) <= self._spared:
-            return False
-        if self._quota.take(now) > 0:
-            return False
-        self._reserve(now)
-        return True
+    def seat(self, to: str) -> float | None:
+        """Take a seat for a delivery to `to` about to be committed as `sending`: when, for `give_back`.
 
-    def give_back(self) -> None:
+        None: let it wait its turn.
+        """
+        backlog = self._claims.due_in <= 0
+        # Messages to many are better claimed together.
+        closed = self._group is None or self._stopping or self._at_once > 1
+        if backlog or self._ready or closed or self.health.pause or not self.seats.free:
+            return None
+        now = self._now()
+        if self.budget.limited and not self.budget.take_one(to, now):
+            return None
+        self.seats.taken += 1
+        return now
+
+    def give_back(self, to: str, taken_at: float) -> None:
         """Return a seat that `seat()` gave and that isn't needed."""
-        self._taken -= 1
-        self._quota.give_back(self._reserved.pop())
+        self.seats.taken -= 1
+        self.budget.give_back(to, taken_at)
         self._wake.set()
 
-    def start(self, *group: Delivery) -> None:
+    def start(self, group: Group) -> None:
         """Attempt deliveries that hold a seat together."""
         assert self._group is not None, "a seat is only given while the lane runs"
-        self._reserved.pop()
-        task = self._group.create_task(self._deliver(group))
+        task = self._group.create_task(self._serve(group))
         self._attempts.add(task)
         task.add_done_callback(self._attempts.discard)
 
     def notice(self, at: float) -> None:
         """There is a pending delivery, due then (wall time)."""
-        if self._next_due is None or at < self._next_due:
-            self._next_due = at
+        if self._claims.notice(at):
             self._wake.set()
 
     # --- its own life ---
@@ -158,61 +123,37 @@ class Lane:
         async with asyncio.TaskGroup() as self._group:
             while not self._stopping:
                 self._wake.clear()
-                if self._stale:
-                    await self._collapse()
+                await self._claims.collapse()
                 wait = await self.turn()
-                self.turned_at = self._around.clock.monotonic()
+                self.turned_at = self._now()
                 if wait > 0:
                     await self._sleep(min(wait, 5.0))
-            back = [self._settled(delivery, retry.Interrupted()) for delivery in self._ready]
-            self._ready.clear()
-            await self._settle([Settlement(delivery=delivery) for delivery in back])
+            back = self._take_ready()
+            await self._settle([self._put_off(delivery, retry.Interrupted(), 0.0) for delivery in back])
 
     async def turn(self) -> float:
         """Claim and start what is due and has a seat; seconds until the next look is worth it."""
-        clock = self._around.clock
-        wait = math.inf if self._next_due is None else self._next_due - clock.now()
-        if wait > 0 and not self._ready:
-            return wait
-        pause = self._resume_at - clock.monotonic()
-        if pause > 0:
-            return await self._reroute(pause)
-        if self._folds:
-            return await self._turn_within_budget()
-        free, quota_wait = self._take_seats()
-        free = self._start_ready(free)
-        ahead = 0 if self._limited else self._seats
-        want = (free + ahead) * self._receivers - len(self._ready)
-        if wait > 0 or want <= ahead * self._receivers // 2:
-            self._give_back(free)
-            return quota_wait
+        due_in = self._claims.due_in
+        if self._stopping or (due_in > 0 and not self._ready):
+            return due_in
+        if pause := self.health.pause:
+            return await self._reroute(pause, BackendDownError(self.health.why)) if self.is_down else pause
+        wait = self._start_ready()
+        if due_in > 0:
+            return min(wait, due_in)
+        if self.budget.limited and not self._ready and (wait := self.budget.wait(self._now())) > 0:
+            return await self._exhausted(wait)
+        want = self._want()
+        if want <= 0:
+            return wait or math.inf
         claimed = await self._claim(want)
-        self._ready.extend(claimed)
-        self._give_back(self._start_ready(free))
+        fit = self.budget.fit(claimed, self._now(), self._at_once)
+        self._ready.extend(fit.groups)
+        self._start_ready()
+        await self._hold_back(fit.held)
         if len(claimed) < want:
-            await self._look_ahead()
+            await self._claims.look_ahead()
         return 0.0
-
-    async def _turn_within_budget(self) -> float:
-        """Where messages are few: what doesn't fit one by one shares a message (see digest.py)."""
-        now = self._around.clock.monotonic()
-        allowed = self._quota.room(now) or 0
-        room = min(allowed, self._seats - self._taken)
-        if room <= 0:
-            return self._quota.wait(now) or math.inf
-        want = room * digest.MOST
-        claimed = await self._claim(want)
-        groups, waiting = digest.plan(claimed, min(allowed - self._spared, room), room)
-        for group in groups:
-            self._quota.take(now)
-            self._reserve(now)
-            self.start(*group)
-        later = self._around.clock.now() + max(1.0, self._quota.wait(now))
-        back = [structs.replace(self._settled(each, retry.Interrupted()), next_at=later) for each in waiting]
-        await self._settle([Settlement(delivery=each) for each in back])
-        if len(claimed) < want:
-            await self._look_ahead()
-        return 0.0 if claimed else math.inf
 
     def stop(self) -> None:
         """Claim no more."""
@@ -227,113 +168,108 @@ class Lane:
     @property
     def is_down(self) -> bool:
         """Whether attempts are probes only."""
-        return self._down_since is not None
+        return self.health.is_down
 
     def status(self) -> Json:
         """For `relay status`."""
-        pause = max(0.0, self._resume_at - self._around.clock.monotonic())
+        pause = self.health.pause
         return {
             "backend": self.name,
             "type": self.backend.type,
             "state": "down" if self.is_down else "paused" if pause else "up",
-            "why": self._why,
-            "down_since": self._down_since,
+            "why": self.health.why,
+            "down_since": self.health.down_since,
             "resumes_in": round(pause, 1),
-            "in_flight": self._taken,
-            "accepted": self._accepted,
+            "in_flight": self.seats.taken,
+            "accepted": self.seats.accepted,
         }
 
-    # --- inside ---
+    # --- claims ---
 
-    @property
-    def _seats(self) -> int:
-        if self.is_down:
-            return 1
-        age = self._around.clock.monotonic() - self._up_at - YOUTH
-        return min(self._most, 1 + self._accepted // GROWTH + int(max(0.0, age) * GROWTH_BY_AGE))
-
-    def _take_seats(self) -> tuple[int, float]:
-        """As many seats as there are and the quota allows; else how long to wait for one."""
-        now = self._around.clock.monotonic()
-        taken = 0
-        wait = math.inf
-        while self._taken < self._seats:
-            wait = self._quota.take(now)
-            if wait > 0:
-                break
-            self._reserve(now)
-            taken += 1
-        return taken, wait
-
-    def _reserve(self, now: float) -> None:
-        self._taken += 1
-        self._reserved.append(now)
-
-    def _give_back(self, count: int) -> None:
-        for _ in range(count):
-            self.give_back()
-
-    def _start_ready(self, free: int) -> int:
-        """Give the `free` seats to what is claimed already; how many are left."""
-        while free and self._ready:
-            self.start(*together(self._ready, self._receivers))
-            free -= 1
-        return free
+    def _want(self) -> int:
+        """How many deliveries to claim now."""
+        if self.budget.limited:  # the exact number: what waits in memory keeps others from being folded
+            return 0 if self._ready else self.budget.want(self._now(), self.seats.free, self._at_once)
+        ahead = self.seats.most * self._at_once
+        want = self.seats.free * self._at_once + ahead - sum(map(len, self._ready))
+        return want if want > ahead // 2 else 0
 
     async def _claim(self, most: int) -> list[Delivery]:
-        now = self._around.clock.now()
-        lease = now + 2 * self.backend.settings.timeout + 60
-        try:
-            return await self._around.store.claim(self.name, most, now, lease)
-        except StoreError as error:
-            log.warning("claim_failed", backend=self.name, error=str(error))
-            await self._sleep(1.0)
-            return []
+        """Take due deliveries for as long as their attempts may take, one after the other in each seat."""
+        turns = 2 + most // (self._at_once * max(1, self.seats.most))
+        return await self._claims.take(most, turns * (self.backend.settings.timeout + 1.0) + LEASE_SPARE)
 
-    async def _look_ahead(self) -> None:
-        """Learn when the next one is due; one that is noticed meanwhile counts too."""
-        self._next_due = None
-        try:
-            due = (await self._around.store.next_due()).get(self.name)
-        except StoreError:
-            due = self._around.clock.now() + 1.0
-        if due is not None:
-            self.notice(due)
+    async def _exhausted(self, wait: float) -> float:
+        """No message may go for that many seconds."""
+        return wait if wait < ELSEWHERE_FROM else await self._reroute(wait, self._limit_reached(wait))
 
-    async def _collapse(self) -> None:
-        """Of several messages about one alert to one recipient only the latest is still worth sending."""
-        self._stale = False
-        now = self._around.clock.now()
-        try:
-            superseded = await self._around.store.supersede(self.name, now - LATE, now)
-        except StoreError as error:
-            log.warning("collapse_failed", backend=self.name, error=str(error))
-        else:
-            if superseded:
-                log.info("stale_deliveries_cancelled", backend=self.name, count=superseded)
-
-    async def _reroute(self, pause: float) -> float:
-        """While paused: whoever can be reached another way needn't wait."""
-        if not self.is_down:
-            return pause
-        error = BackendDownError(self._why)
-        now = self._around.clock.now()
-        claimed = [*self._ready, *await self._claim(REROUTE)]
-        self._ready.clear()
-        rerouted = []
-        for delivery in claimed:
-            moved = self._settled(delivery, error)
-            if moved.state is DeliveryState.PENDING and moved.address.backend == self.name:
-                moved = structs.replace(moved, next_at=now + pause)
-            rerouted.append(Settlement(delivery=moved))
-        await self._settle(rerouted)
+    async def _reroute(self, pause: float, error: BackendError) -> float:
+        """While nothing can go: whoever can be reached another way needn't wait."""
+        claimed = [*self._take_ready(), *await self._claim(REROUTE)]
+        await self._settle([self._put_off(delivery, error, pause) for delivery in claimed])
         if len(claimed) < REROUTE:
-            await self._look_ahead()
+            await self._claims.look_ahead()
         return 0.0
 
-    async def _deliver(self, group: Sequence[Delivery]) -> None:
+    async def _hold_back(self, held: Iterable[tuple[Delivery, float]]) -> None:
+        """What a limit doesn't let go now; where that would take long, the next address is used."""
+        settlements = []
+        for delivery, wait in held:
+            away = wait >= ELSEWHERE_FROM and delivery.fallbacks
+            outcome = self._limit_reached(wait) if away else retry.Interrupted()
+            settlements.append(self._put_off(delivery, outcome, wait))
+        await self._settle(settlements)
+
+    def _limit_reached(self, wait: float) -> NeedsFallbackError:
+        return NeedsFallbackError(f"the limit is reached: {wait:.0f} s to wait", code="limit")
+
+    def _put_off(self, delivery: Delivery, outcome: Outcome, wait: float) -> Settlement:
+        """Not tried now: to the next address, if the outcome leads there; else to wait here as long."""
+        now = self._around.clock.now()
+        if now >= delivery.expires_at:
+            outcome = Expired()
+        after = self._settled(delivery, outcome)
+        if after.state is DeliveryState.DEAD:
+            self._tell(delivery, after, outcome, 0.0)
+        elif after.address.backend == self.name:
+            after = structs.replace(after, next_at=min(now + wait, delivery.expires_at))
+        return Settlement(delivery=after)
+
+    def _take_ready(self) -> list[Delivery]:
+        ready = [delivery for group in self._ready for delivery in group]
+        self._ready.clear()
+        return ready
+
+    # --- attempts ---
+
+    def _start_ready(self) -> float:
+        """Give free seats to what is claimed already; seconds until the limit lets the next one go."""
+        while group := self._following():
+            self.start(group)
+        return self.budget.wait(self._now()) or math.inf if self._ready else math.inf
+
+    async def _serve(self, group: Group) -> None:
+        """A seat's work: this group, then whatever is ready."""
+        following: Group | None = group
+        while following:
+            await self._deliver(following)
+            self.seats.taken -= 1
+            following = self._following()
+            if not following or len(self._ready) <= self.seats.most // 2:
+                self._wake.set()
+
+    def _following(self) -> Group | None:
+        """The next ready group, with its seat; None if none may go now."""
+        if self._stopping or not self._ready or not self.seats.free or self.health.pause:
+            return None
+        if self.budget.take(self._ready[0], self._now()) > 0:
+            return None
+        self.seats.taken += 1
+        return self._ready.popleft()
+
+    async def _deliver(self, group: Group) -> None:
         started = self._around.clock.now()
-        began = self._around.clock.monotonic()
+        began = self._now()
         outcomes: Sequence[Outcome]
         try:
             outcomes = await attempt(
@@ -341,20 +277,15 @@ class Lane:
             )
         except asyncio.CancelledError:
             outcomes = [retry.Interrupted()] * len(group)
-        seconds = self._around.clock.monotonic() - began
+        seconds = self._now() - began
         settlements = []
         for delivery, outcome in zip(group, outcomes, strict=True):
             settled = self._settled(delivery, outcome)
-            self._log(delivery, settled, outcome, seconds)
+            self._tell(delivery, settled, outcome, seconds)
             attempted = record(delivery, outcome, started, seconds)
             settlements.append(Settlement(delivery=settled, attempt=attempted))
         await self._settle(settlements)
-        self._taken -= 1
-        for outcome in outcomes:
-            self._learn(outcome, began)
-        if self._ready and not self._stopping and self._resume_at <= self._around.clock.monotonic():
-            self._give_back(self._start_ready(self._take_seats()[0]))
-        self._wake.set()
+        self._learn(outcomes, began)
 
     def _settled(self, delivery: Delivery, outcome: Outcome) -> Delivery:
         if isinstance(outcome, Expired):
@@ -373,69 +304,26 @@ class Lane:
             if delivery.state is DeliveryState.PENDING:
                 self._around.notice(delivery.address.backend, delivery.next_at)
 
-    def _learn(self, outcome: Outcome, began: float) -> None:
-        """What this outcome says about the backend itself."""
-        if isinstance(outcome, Assumed):
-            outcome = outcome.error  # a service that answers nobody is down, whatever is assumed
-        if isinstance(outcome, Receipt):
-            self._failures = 0
-            self._accepted += 1
-            if self.is_down:
-                self._up()
-        elif isinstance(outcome, RateLimitedError) and not isinstance(outcome, ReceiverLimitedError):
-            pause = min(retry.PAUSE_MOST, max(retry.PAUSE_LEAST, outcome.retry_after))
-            self._resume_at = max(self._resume_at, self._around.clock.monotonic() + pause)
-        elif isinstance(outcome, BackendDownError):
-            self._fail(outcome, began, PAUSE_OPERATOR, PAUSE_OPERATOR_MOST)
-        elif isinstance(outcome, TemporaryError):
-            self._failures += 1
-            if self._failures >= FAILURES_UNTIL_DOWN or self.is_down:
-                self._fail(outcome, began, PAUSE_FIRST, PAUSE_MOST)
+    def _learn(self, outcomes: Sequence[Outcome], began: float) -> None:
+        """What these outcomes say about the backend itself."""
+        was_down = self.is_down
+        self.health.learn(outcomes, began)
+        if was_down != self.is_down:
+            self.seats.begin_again(probing=self.is_down)
+            if was_down:
+                self._claims.came_back()
+            self._wake.set()
+        self.seats.accepted += sum(isinstance(outcome, Receipt) for outcome in outcomes)
 
-    def _fail(self, error: BackendError, began: float, first: float, most: float) -> None:
-        if began < self._resume_at - self._pause:
-            return  # started before the pause did: says nothing new
-        now = self._around.clock.monotonic()
-        self._pause = min(most, max(first, self._pause * 2))
-        self._resume_at = now + self._pause
-        self._why = str(error)
-        if self._down_since is None:
-            self._down_since = self._around.clock.now()
-            self._accepted = 0
-            log.warning("backend_went_down", backend=self.name, error=self._why, code=error.code)
-            text = f"backend {self.name} is down: {self._why}; messages wait or take the next address"
-            self._around.report("backend", self.name, text, avoid=self.name)
-        self._wake.set()
+    def _tell(self, before: Delivery, after: Delivery, outcome: Outcome, seconds: float) -> None:
+        log_attempt(self.name, before, after, outcome, seconds)
+        if after.state is DeliveryState.DEAD and before.reason is not Reason.OPERATORS:
+            text = f"delivery {before.id} to {before.recipient} is dead: {after.error}"
+            self._around.report("delivery", before.recipient, text, avoid=self.name)
 
-    def _up(self) -> None:
-        away = self._around.clock.now() - (self._down_since or 0.0)
-        self._down_since, self._pause, self._resume_at, self._why = None, 0.0, 0.0, ""
-        self._up_at = self._around.clock.monotonic()
-        self._stale = True
-        log.info("backend_came_back", backend=self.name, after_seconds=round(away, 1))
-        text = f"backend {self.name} accepts messages again after {format_duration(away)}"
-        self._around.report("backend", self.name, text, cleared=True)
-
-    def _log(self, before: Delivery, after: Delivery, outcome: Outcome, seconds: float) -> None:
-        fields: Json = {
-            "delivery": before.id,
-            "alert": before.alert,
-            "recipient": before.recipient,
-            "backend": self.name,
-            "reason": before.reason.value,
-            "ms": round(seconds * 1000, 1),
-        }
-        if isinstance(outcome, Assumed):
-            log.warning("delivery_assumed_sent", **fields, error=str(outcome.error))
-        elif isinstance(outcome, Receipt):
-            log.info("delivery_accepted", **fields, id=outcome.id)
-        elif after.state is DeliveryState.DEAD:
-            log.error("delivery_died", **fields, error=after.error)
-            if before.reason is not Reason.OPERATORS:
-                text = f"delivery {before.id} to {before.recipient} is dead: {after.error}"
-                self._around.report("delivery", before.recipient, text, avoid=self.name)
-        else:
-            log.warning("delivery_postponed", **fields, error=after.error, next=after.address.backend)
+    def _now(self) -> float:
+        """Monotonic."""
+        return self._around.clock.monotonic()
 
     async def _sleep(self, seconds: float) -> None:
         try:

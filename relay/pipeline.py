@@ -64,7 +64,7 @@ class Outlets(Protocol):
         """Addresses by preference, backends that are down or to avoid last."""
         ...
 
-    def seat(self, backend: str, delivery: int) -> bool:
+    def seat(self, address: Address, delivery: int) -> bool:
         """Take a seat for that delivery, so that it can be committed as already claimed."""
         ...
 
@@ -322,7 +322,7 @@ class Pipeline:
         avoid = sample.labels.get("avoid", "") if sample is not None and own else ""
         first, *others = self._outlets.order(told.addresses, avoid)
         expire = max(rules.config.backends[each.backend].expire for each in told.addresses)
-        seated = self._outlets.seat(first.backend, number)
+        seated = self._outlets.seat(first, number)
         return Delivery(
             id=number,
             alert=decision.alert.id,

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.digest import LINE, MOST, joint, line, plan
+from relay.digest import LINE, MOST, different, folded, joint, line, plan, receivers, together
 from relay.models import Address, Delivery, Level
 from tests.fakes import delivery, message
 
@@ -12,21 +12,21 @@ def owed(number: int, level: Level = Level.ERROR, to: str = "room") -> Delivery:
 
 
 def test_within_the_budget_each_goes_alone() -> None:
-    groups, waiting = plan([owed(number) for number in range(1, 9)], 8, 10)
+    groups, waiting = plan([[owed(number)] for number in range(1, 9)], 8, 10)
     assert [len(group) for group in groups] == [1] * 8
     assert waiting == []
 
 
 def test_beyond_it_the_rest_shares_messages() -> None:
-    groups, waiting = plan([owed(number) for number in range(1, 31)], 8, 10)
+    groups, waiting = plan([[owed(number)] for number in range(1, 31)], 8, 10)
     assert [len(group) for group in groups] == [1] * 6 + [15, 9]
     assert waiting == []
 
 
 def test_the_last_places_are_for_what_is_critical() -> None:
     quiet = [owed(number) for number in range(1, 5)]
-    assert plan(quiet, 0, 2) == ([], quiet)
-    groups, waiting = plan([*quiet, owed(9, Level.CRITICAL)], 0, 2)
+    assert plan([[each] for each in quiet], 0, 2) == ([], quiet)
+    groups, waiting = plan([[each] for each in (*quiet, owed(9, Level.CRITICAL))], 0, 2)
     assert [each.id for each in groups[0]] == [9, 1, 2, 3, 4]  # and takes the others along
     assert waiting == []
 
@@ -40,10 +40,35 @@ def test_nothing_is_dropped_or_doubled_and_the_budget_holds(
     wanted: list[tuple[Level, str]], room: int, kept: int
 ) -> None:
     claimed = [owed(number, level, to) for number, (level, to) in enumerate(wanted, 1)]
-    groups, waiting = plan(claimed, room - kept, room)
+    groups, waiting = plan([[each] for each in claimed], room - kept, room)
     assert sorted(each.id for part in (*groups, waiting) for each in part) == [each.id for each in claimed]
     assert len(groups) <= room
     assert all(len(group) <= MOST and len({each.address for each in group}) == 1 for group in groups)
+
+
+def test_one_alert_to_many_is_one_call_and_several_to_the_same_people_one_digest() -> None:
+    told = [told_to(alert, person) for alert in (7, 8) for person in "abc"]
+    groups = together([[each] for each in told], 3)
+    assert [[each.address.to for each in group] for group in groups] == [["a", "b", "c"]] * 2
+    (group,) = folded(groups)
+    assert [each.alert for each in different(group)] == [7, 8]
+    assert receivers(group) == 3
+    fewer = together([[each] for each in told], 2)
+    assert [[each.address.to for each in group] for group in fewer] == [["a", "b"], ["c"]] * 2
+
+
+def test_where_receivers_are_counted_a_call_costs_as_many() -> None:
+    told = [[told_to(alert, person) for person in "abc"] for alert in (7, 8, 9)]
+    groups, waiting = plan(told, 6, 6, receivers)
+    assert [len(group) for group in groups] == [3, 6]
+    assert waiting == []
+    groups, waiting = plan([*told, [told_to(10, "d")]], 3, 3, receivers)
+    assert [{each.alert for each in group} for group in groups] == [{7, 8, 9}]
+    assert [each.alert for each in waiting] == [10]
+
+
+def told_to(alert: int, person: str) -> Delivery:
+    return delivery(alert * 100 + ord(person), float(alert), alert=alert, address=Address("a", person))
 
 
 def test_a_digest_names_every_alert_and_has_a_key_of_its_own() -> None:

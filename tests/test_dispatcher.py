@@ -1,12 +1,13 @@
 """The dispatcher and its lanes against a real store and backends that do as they are told."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from relay.backends.base import Limits, shared
 from relay.clock import SystemClock
 from relay.dispatcher import Dispatcher
 from relay.errors import (
@@ -23,6 +24,7 @@ from relay.outbox.store import Commit
 from tests.fakes import FakeBackend, FakeSettings, ManyBackend, Reports, alert, delivery, message
 
 CLOCK = SystemClock()
+A = Address("a", "someone")
 
 
 class Bench:
@@ -184,12 +186,12 @@ async def test_a_dead_backend_does_not_delay_another(bench: Bench) -> None:
 
 async def test_seats_grow_with_success_and_are_bounded(bench: Bench) -> None:
     async with asyncio.timeout(5):
-        while not bench.dispatcher.seat("a", 1):  # not before it has looked whether older ones wait
+        while not bench.dispatcher.seat(A, 1):  # not before it has looked whether older ones wait
             await asyncio.sleep(0.002)
-    assert not bench.dispatcher.seat("a", 2)  # one seat at first
+    assert not bench.dispatcher.seat(A, 2)  # one seat at first
     bench.dispatcher.give_back(1)
     bench.a.pause = 0.002
-    numbers = [await bench.owe("a") for _ in range(200)]
+    numbers = [await bench.owe("a") for _ in range(400)]
     for number in numbers:
         await bench.until(number, DeliveryState.DELIVERED)
     assert 2 <= bench.a.most_flying <= 8
@@ -331,7 +333,7 @@ async def test_five_hundred_alerts_at_once_are_digests_that_name_each_within_the
     ]
     await store.commit(Commit(deliveries=rows))
     await bench.dispatcher.apply({"a": robot})
-    bench.dispatcher.lanes["a"]._up_at -= 60.0  # not a young lane: all seats
+    bench.dispatcher.lanes["a"].seats._since -= 60.0  # not a young lane: all seats
     task = asyncio.create_task(bench.dispatcher.run())
     await bench.until(1599, DeliveryState.DELIVERED)
     assert len(robot.sent) <= 50
@@ -346,7 +348,7 @@ async def test_five_hundred_alerts_at_once_are_digests_that_name_each_within_the
 async def test_a_reload_between_the_seat_and_the_commit_loses_nothing(bench: Bench) -> None:
     number = bench.store.next_ids(1)
     async with asyncio.timeout(5):
-        while not bench.dispatcher.seat("a", number):
+        while not bench.dispatcher.seat(A, number):
             await asyncio.sleep(0.002)
     now = CLOCK.now()
     row = delivery(number, now, "a", state=DeliveryState.SENDING, lease_until=now + 60)
@@ -356,3 +358,129 @@ async def test_a_reload_between_the_seat_and_the_commit_loses_nothing(bench: Ben
     bench.dispatcher.hand_over([row])
     await bench.until(number, DeliveryState.DELIVERED)
     assert (len(bench.a.sent), len(changed.sent)) == (0, 1)
+
+
+async def _running(store: SqliteStore, **backends: FakeBackend) -> tuple[Dispatcher, asyncio.Task[None]]:
+    dispatcher = Dispatcher(store, CLOCK, Reports())
+    await dispatcher.apply(backends)
+    for lane in dispatcher.lanes.values():
+        lane.seats._since -= 60.0  # not a young lane: all seats
+    return dispatcher, asyncio.create_task(dispatcher.run())
+
+
+async def _ended(dispatcher: Dispatcher, task: asyncio.Task[None]) -> None:
+    await dispatcher.stop(0.1)
+    await task
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+async def test_one_receivers_limit_holds_back_that_receiver_alone(tmp_path: Path) -> None:
+    store = await SqliteStore.open(str(tmp_path / "relay.db"), CLOCK)
+    robot = FakeBackend("a", CLOCK)
+    robot.limits = Limits(per_receiver=((2, 3600.0),), concurrency=8)
+    now = CLOCK.now()
+    rows = [
+        delivery(number, now, alert=0, address=Address("a", "busy" if number < 50 else f"p{number}"))
+        for number in range(10, 80)
+    ]
+    await store.commit(Commit(deliveries=rows))
+    dispatcher, task = await _running(store, a=robot)
+    await _until(lambda: sum(to != "busy" for to, _ in robot.sent) == 30)
+    busy = [message for to, message in robot.sent if to == "busy"]
+    assert len(busy) == 2
+    assert [len(message.digest) for message in busy] == [14, 14]
+    counts = await store.counts()
+    assert counts["deliveries"]["a"]["pending"] == 10  # they wait for their turn; nothing is dropped
+    await _ended(dispatcher, task)
+    await store.close()
+
+
+async def test_who_would_wait_long_for_a_limit_is_told_another_way(tmp_path: Path) -> None:
+    store = await SqliteStore.open(str(tmp_path / "relay.db"), CLOCK)
+    scarce, mail = FakeBackend("a", CLOCK, rate=("1/1d",)), FakeBackend("b", CLOCK)
+    await store.commit(Commit(deliveries=[delivery(1, CLOCK.now(), "a", "b")]))
+    dispatcher, task = await _running(store, a=scarce, b=mail)
+    await _until(lambda: len(scarce.sent) == 1)
+    await store.commit(Commit(deliveries=[delivery(2, CLOCK.now(), "a", "b")]))
+    dispatcher.notice("a", CLOCK.now())
+    await _until(lambda: len(mail.sent) == 1)
+    await _ended(dispatcher, task)
+    await store.close()
+
+
+async def test_backends_of_one_account_share_its_limit_over_a_restart_and_a_reload(
+    tmp_path: Path,
+) -> None:
+    store = await SqliteStore.open(str(tmp_path / "relay.db"), CLOCK)
+    limits = Limits(windows=((3, 86400.0),), share=shared("x", "account"), concurrency=8)
+    pair = {name: FakeBackend(name, CLOCK) for name in ("a", "b")}
+    for backend in pair.values():
+        backend.limits = limits
+    now = CLOCK.now()
+    await store.commit(Commit(deliveries=[delivery(1, now, "a"), delivery(2, now, "b")]))
+    dispatcher, task = await _running(store, **pair)
+    assert dispatcher.lanes["a"].budget is dispatcher.lanes["b"].budget
+    await _until(lambda: len(pair["a"].sent) + len(pair["b"].sent) == 2)
+    await _ended(dispatcher, task)
+    dispatcher, task = await _running(store, **pair)
+    assert dispatcher.lanes["b"].budget._whole.quota.room(CLOCK.monotonic()) == 1
+    changed = {"a": FakeBackend("a", CLOCK, word="changed"), "b": pair["b"]}
+    changed["a"].limits = limits
+    await dispatcher.apply(changed)
+    assert dispatcher.lanes["a"].budget is dispatcher.lanes["b"].budget
+    await _ended(dispatcher, task)
+    await store.close()
+
+
+async def test_alerts_to_many_share_messages_when_the_budget_is_low(tmp_path: Path) -> None:
+    store = await SqliteStore.open(str(tmp_path / "relay.db"), CLOCK)
+    many = ManyBackend("a", CLOCK, rate=("2/1h",))
+    await store.commit(Commit(alerts=[alert(f"f{number}", id=number) for number in range(1, 6)]))
+    now = CLOCK.now()
+    rows = [
+        delivery(
+            number * 100 + person,
+            now,
+            alert=number,
+            address=Address("a", f"p{person}"),
+            message=message(alert=number, key=f"{number}-{person}"),
+        )
+        for number in range(1, 6)
+        for person in range(20)
+    ]
+    await store.commit(Commit(deliveries=rows))
+    dispatcher, task = await _running(store, a=many)
+    await _until(lambda: len(many.sent) == 40)
+    assert many.tries == 2
+    told: dict[str, set[int]] = {}
+    for to, sent in many.sent:
+        named = {int(line.rpartition("#")[2]) for line in sent.digest}
+        told.setdefault(to, set()).update({sent.alert} | named)
+    assert told == {f"p{person}": set(range(1, 6)) for person in range(20)}
+    await _ended(dispatcher, task)
+    assert (await store.counts())["deliveries"]["a"] == {"delivered": 100}
+    await store.close()
+
+
+async def test_what_expires_while_a_limit_holds_it_back_is_dead_and_known(
+    tmp_path: Path,
+) -> None:
+    store = await SqliteStore.open(str(tmp_path / "relay.db"), CLOCK)
+    scarce, reports = FakeBackend("a", CLOCK), Reports()
+    scarce.limits = Limits(per_receiver=((1, 86400.0),), concurrency=8)
+    now = CLOCK.now()
+    rows = [delivery(number, now, "a", expires_at=now + 0.3) for number in range(1, 40)]
+    await store.commit(Commit(deliveries=rows))
+    dispatcher = Dispatcher(store, CLOCK, reports)
+    await dispatcher.apply({"a": scarce})
+    task = asyncio.create_task(dispatcher.run())
+    await _until(lambda: len(reports.told) == 24)
+    assert len(scarce.sent) == 1
+    await _ended(dispatcher, task)
+    assert (await store.counts())["deliveries"]["a"] == {"delivered": 15, "dead": 24}
+    await store.close()

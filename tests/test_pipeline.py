@@ -40,7 +40,7 @@ class Outlets:
     def order(self, addresses: Sequence[Address], avoid: str = "") -> tuple[Address, ...]:
         return tuple(sorted(addresses, key=lambda address: address.backend == avoid))
 
-    def seat(self, backend: str, delivery: int) -> bool:
+    def seat(self, address: Address, delivery: int) -> bool:
         self.free -= 1
         return self.free >= 0
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from msgspec import Struct
@@ -25,12 +26,32 @@ if TYPE_CHECKING:  # 100 ms of import that whoever only reads rules.yaml need no
     import aiohttp
 
 
-class Limits(Struct, frozen=True, kw_only=True):
-    """What a service takes: `windows` are (messages, seconds) pairs, each of them sliding."""
+Windows = tuple[tuple[int, float], ...]  # (messages, seconds) pairs, each of them sliding
 
-    windows: tuple[tuple[int, float], ...] = ()
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What a service takes, in all and for each receiver."""
+
+    windows: Windows = ()  # of the whole account
+    counts: Literal["calls", "receivers"] = (
+        "calls"  # what `windows` count, where a call has several receivers
+    )
+    per_receiver: Windows = ()  # of each receiver by itself; see `Backend.pace`
     concurrency: int = 64  # messages in flight at most
     receivers: int = 1  # per call, for `send_many`
+    share: str = ""  # equal ones share one limit (`shared` of the account); "": this backend has its own
+
+
+def shared(*account: str) -> str:
+    """The name of an account's limit: the same for the same account, and no way back to it."""
+    return blake2b("\0".join(account).encode(errors="replace"), digest_size=16).hexdigest()
+
+
+class Pace(Struct, frozen=True):
+    """How often one receiver may be told something; addresses of one `name` are one receiver."""
+
+    name: str
+    windows: Windows
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
@@ -144,7 +165,8 @@ class Backend(abc.ABC):
     async def send_many(self, message: Message, tos: Sequence[str]) -> list[Receipt | BackendError]:
         """Hand one message to up to `limits.receivers` addresses in one call: an outcome for each, in order.
 
-        Only called where `limits.receivers` is above one. A `BackendError` that is raised holds for all.
+        Only called where `limits.receivers` is above one, and with each address once. What is raised holds
+        for all.
         """
         raise NotImplementedError
 
@@ -155,6 +177,10 @@ class Backend(abc.ABC):
                 if self.settings.on_ambiguous == "drop":
                     return Assumed(note=f"taken as sent (on_ambiguous: drop): {outcome}", error=outcome)
         return outcome
+
+    def pace(self, to: str) -> Pace:
+        """How often that address may be used; only asked where `limits.per_receiver` isn't empty."""
+        return Pace(to, self.limits.per_receiver)
 
     async def check(self) -> list[Check]:
         """Credentials and reachability without sending, as far as the service allows."""

@@ -21,17 +21,13 @@ _BREAK: Final = "\u200b"  # zero-width space: parts a mention's sign from its na
 
 def cleaned(value: Any) -> Any:
     """JSON-like data with every string in it cleaned."""
-    match value:
-        case str():
-            return clean(value)
-        case int() | float() | None:
-            return value
-        case dict():
-            return {clean(key): cleaned(part) for key, part in value.items()}
-        case list() | tuple():
-            return [cleaned(part) for part in value]
-        case _:
-            return value
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {key if key.isprintable() else clean(key): cleaned(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [cleaned(part) for part in value]
+    return value
 
 
 def plain(text: str) -> str:

@@ -15,16 +15,15 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Meta
 
-from relay.backends.base import Check, Door, Limits, Receipt
+from relay.backends.base import Check, Door, Limits, Pace, Receipt, shared
 from relay.backends.batches import Batch, Receiver, batches
 from relay.backends.dingtalk_codes import granted, required
 from relay.backends.dingtalk_content import Format, forms, status_bar
 from relay.backends.http import HttpBackend, HttpSettings, operator_url, url_problem
 from relay.backends.meaning import examined, plainer
 from relay.backends.numbered import refused
-from relay.backends.receivers import Receivers
 from relay.backends.tokens import Tokens
-from relay.errors import BackendError, NeedsFallbackError, RejectedError
+from relay.errors import BackendError, RejectedError
 from relay.models import AlertState, Json, Message
 from relay.values import Secret
 
@@ -35,7 +34,7 @@ ADDRESS: Final = re.compile(
 )
 AT_ONCE: Final = {"userid_list": 100, "dept_id_list": 20}
 PER_PERSON: Final = ((500, 86400.0),)  # messages of one app; DingTalk drops the others and says ok
-TO_ALL: Final = ((3, 86400.0),)  # the same of broadcasts
+BROADCASTS: Final = ((3, 86400.0),)
 MOST_UPDATED: Final = 5  # people whose copy of a message can be updated
 
 _TASK: Final = re.compile(r"\d{1,18}", re.ASCII)
@@ -114,16 +113,18 @@ class DingtalkNotice(HttpBackend):
 
     type = "dingtalk_notice"
     settings: Settings
-    limits = Limits(
-        windows=((10, 1.0),), concurrency=16, receivers=AT_ONCE["userid_list"]
-    )  # 20 calls a second
 
     def __init__(self, settings: Settings, door: Door) -> None:
         super().__init__(settings, door)
         self._root = settings.server.rstrip("/")
         self._tokens = Tokens(door, self._fetch_token)
-        self._people = Receivers(door.clock, PER_PERSON)
-        self._broadcasts = Receivers(door.clock, TO_ALL)
+        self.limits = Limits(
+            windows=((10, 1.0),),  # 20 calls a second, of which a message may need two
+            per_receiver=PER_PERSON,
+            concurrency=16,
+            receivers=AT_ONCE["userid_list"],
+            share=shared(self.type, settings.appkey, str(settings.agent_id)),
+        )
 
     async def send(self, message: Message, to: str) -> Receipt:
         """One message to one address."""
@@ -135,26 +136,26 @@ class DingtalkNotice(HttpBackend):
     async def send_many(self, message: Message, tos: Sequence[str]) -> list[Receipt | BackendError]:
         """One call for up to 100 people, one for up to 20 departments."""
         outcomes: dict[str, Receipt | BackendError] = {
-            to: error for to in dict.fromkeys(tos) if (error := self._held_back(to))
+            to: RejectedError(wrong, code="address")
+            for to in dict.fromkeys(tos)
+            if (wrong := self.settings.refuses(to))
         }
         going = batches((Receiver.of(to, ADDRESS) for to in tos if to not in outcomes), AT_ONCE)
         for found in await asyncio.gather(*(self._outcomes(message, batch) for batch in going)):
             outcomes |= found
         return [outcomes[to] for to in tos]
 
+    def pace(self, to: str) -> Pace:
+        """People and everybody have limits; departments have none that DingTalk tells."""
+        if to == EVERYBODY:
+            return Pace(to, BROADCASTS)
+        found = ADDRESS.fullmatch(to)
+        name = found["userid_list"] if found else None
+        return Pace(name, PER_PERSON) if name else Pace(to, ())
+
     async def check(self) -> list[Check]:
         """Whether the app's credentials get a token."""
         return await examined(self._look)
-
-    def _held_back(self, to: str) -> BackendError | None:
-        if wrong := self.settings.refuses(to):
-            return RejectedError(wrong, code="address")
-        receiver = Receiver.of(to, ADDRESS)
-        if receiver.kind == "userid_list" and not self._people.take(receiver.name):
-            return NeedsFallbackError("DingTalk would drop it: over 500 messages a day", code="rate")
-        if receiver.kind == "everybody" and not self._broadcasts.take(to):
-            return NeedsFallbackError("DingTalk would drop it: over 3 broadcasts a day", code="rate")
-        return None
 
     async def _outcomes(self, message: Message, batch: Batch) -> dict[str, Receipt | BackendError]:
         try:

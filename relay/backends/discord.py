@@ -14,7 +14,7 @@ from yarl import URL
 
 from relay.backends import discord_answer
 from relay.backends.answer import Answer
-from relay.backends.base import Check, Door, Limits, Receipt
+from relay.backends.base import Check, Door, Limits, Receipt, shared
 from relay.backends.chat import (
     Markup,
     address_problem,
@@ -132,11 +132,11 @@ class Discord(HttpBackend):
 
     type = "discord"
     settings: Settings
-    limits = Limits(windows=((5, 2.0),))
 
     def __init__(self, settings: Settings, door: Door) -> None:
         super().__init__(settings, door)
         base, _, query = settings.base.partition("?")
+        self.limits = Limits(windows=((5, 2.0),), share=shared(self.type, base))  # each webhook's
         self._base = base.rstrip("/")
         self._query = tuple(query.split("&")) if query else ()
         names = {"username": settings.username, "avatar_url": settings.avatar_url}

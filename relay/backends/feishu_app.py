@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, structs
 
-from relay.backends.base import Check, Door, Limits, Receipt
+from relay.backends.base import Check, Door, Limits, Pace, Receipt, shared
 from relay.backends.chat import Target, address_problem, room_and_mentions
 from relay.backends.compose import compose
 from relay.backends.feishu_codes import granted, required
@@ -108,10 +108,15 @@ class FeishuApp(HttpBackend):
     type = "feishu_app"
     idempotent = True  # `uuid`: shown once in an hour
     settings: Settings
-    limits = Limits(windows=((1000, 60.0), (50, 1.0)), concurrency=16)
 
     def __init__(self, settings: Settings, door: Door) -> None:
         super().__init__(settings, door)
+        self.limits = Limits(
+            windows=((1000, 60.0), (50, 1.0)),
+            per_receiver=((5, 1.0),),  # a group's is shared by all its robots
+            concurrency=16,
+            share=shared(self.type, settings.app_id),
+        )
         self._root = f"{settings.server.rstrip('/')}/open-apis"
         self._tokens = Tokens(door, self._fetch_token, MARGIN)
 
@@ -123,6 +128,10 @@ class FeishuApp(HttpBackend):
         told = compose(message, self.door.clock.now())
         parts = contents(self.settings.format, told, message, target.mentions, self._fits, _is_short)
         return await plainer(parts, partial(self._deliver, message, target))
+
+    def pace(self, to: str) -> Pace:
+        """Whoever is mentioned, the group counts."""
+        return Pace(room_and_mentions(to).room, self.limits.per_receiver)
 
     async def check(self) -> list[Check]:
         """Whether the app's credentials get a token."""

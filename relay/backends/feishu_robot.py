@@ -101,7 +101,7 @@ class FeishuRobot(HttpBackend):
         prefix = f"{settings.server.rstrip('/')}/open-apis/bot/v2/hook/"
         self._robots = robots(prefix, settings.token, settings.url, settings.secret)
         count = len(settings.token or settings.url)
-        self.limits = Limits(windows=((100 * count, 60.0), (5 * count, 1.0)), concurrency=8)
+        self.limits = Limits(windows=((100 * count, 60.0), (5, 1.0)), concurrency=8)
 
     async def send(self, message: Message, to: str) -> Receipt:
         """One message to the group."""

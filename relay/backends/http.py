@@ -6,7 +6,7 @@ import asyncio
 import json
 import zlib
 from collections.abc import Mapping
-from types import SimpleNamespace
+from contextvars import ContextVar
 from typing import Any, Final
 
 import aiohttp
@@ -24,6 +24,28 @@ from relay.values import Secret
 
 MOST_BODY: Final = 64 * 1024  # bytes read of an answer, and unpacked of a compressed one
 JSON_TYPE: Final = "application/json; charset=utf-8"
+
+
+class Exchange:
+    """One request of `ask`, as far as its connection tells."""
+
+    __slots__ = ("written",)
+
+    def __init__(self) -> None:
+        self.written = False  # it has a connection: from here on the service may have the message
+
+
+_exchange: Final = ContextVar[Exchange | None]("exchange", default=None)  # of the task that makes it
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Notes that a request has got its connection: aiohttp's tracing costs a fifth of a whole request."""
+
+    async def connect(self, *request: Any, **options: Any) -> Any:
+        connection = await super().connect(*request, **options)
+        if (made := _exchange.get()) is not None:
+            made.written = True
+        return connection
 
 
 class HttpSettings(Settings, frozen=True, kw_only=True):
@@ -57,19 +79,20 @@ class HttpBackend(Backend):
             self.door.rehearsal.take(
                 Request(method=method, url=str(url), headers=dict(headers or {}), body=body or b"")
             )
-        written = {"request": False}
+        exchange = Exchange()
+        _exchange.set(exchange)
         link_local_allowed.set(self._allow_link_local)
         try:
             async with (
                 asyncio.timeout(self.settings.timeout),
                 self.door.session.request(
-                    method, url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=written
+                    method, url, data=body, headers=headers, allow_redirects=False
                 ) as response,
             ):
                 raw = _unpacked(await _capped(response.content, most), response.headers, most)
                 return Answer(response.status, response.headers, raw, self.mask)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure = _failure(error, written=written["request"], timeout=self.settings.timeout)
+            failure = _failure(error, written=exchange.written, timeout=self.settings.timeout)
         # Outside the except block: the caught error's text holds the URL, and `__context__` would keep it.
         raise failure
 
@@ -125,27 +148,13 @@ def json_bytes(payload: Any) -> bytes:
 
 def open_session() -> aiohttp.ClientSession:
     """The session that all backends share: it adds nothing of its own to what `ask` decides."""
-    trace = aiohttp.TraceConfig()
-    trace.on_request_headers_sent.append(_note_written)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=0, socket_factory=guarded_socket
-        ),  # each backend's seats are its limit
+        connector=_Connector(limit=0, socket_factory=guarded_socket),  # each backend's seats are its limit
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"relay/{__version__}", "Accept-Encoding": "identity"},
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # `ask` has one deadline over all
         auto_decompress=False,  # `_unpacked` has a cap, so that a small body can't fill the memory
-        trace_configs=[trace],
     )
-
-
-async def _note_written(
-    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams
-) -> None:
-    """From here on the service may have the message."""
-    del session, params
-    if context.trace_request_ctx is not None:  # of a request that `ask` made
-        context.trace_request_ctx["request"] = True
 
 
 async def _capped(content: aiohttp.StreamReader, most: int) -> bytes:

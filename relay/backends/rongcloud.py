@@ -8,9 +8,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Annotated, Final, Literal
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
-from relay.backends.base import Check, Door, Receipt
+from relay.backends.base import Check, Door, Receipt, shared
 from relay.backends.compose import compose
 from relay.backends.dialect import headline
 from relay.backends.fit import fit, utf8_bytes
@@ -59,8 +59,8 @@ class Settings(HttpSettings, frozen=True, kw_only=True, tag="rongcloud"):
     * `hosts`: whole URLs in order of preference; the next one is used when one fails. Default: Beijing;
       others are `https://api.sg-light-api.com` (Singapore) and `https://api-cn.ronghub.com` (older apps)
     * `mode`: `system` (default), `private` or `group`: a message to each receiver. `push` and `broadcast`:
-      2 an hour and 3 a day, together for all that send for this app (two such backends don't know of each
-      other: share the limit between them by `rate`)
+      2 an hour and 3 a day, together for all backends with this `app_key` (unless they set `rate`, which is
+      one backend's own); who sends for the app without relay isn't counted
     * `object_name`: the type of message: `RC:TxtMsg`, `RC:InfoNtf` (a grey line, phones don't ring),
       `RC:CmdMsg` (not shown and not stored: the app's own code acts on it), or a type of one's own, for which
       the content is a JSON object with `title`, `text`, `severity`, `state`, `url`, `dedup_key`, `key`, `ts`
@@ -189,7 +189,9 @@ class RongCloud(HttpBackend):
         credentials = Credentials(settings.app_key, settings.app_secret, settings.timestamp_unit)
         roots = [host.rstrip("/") for host in settings.hosts]
         self._api = Api(self, credentials, roots, broadcast=settings.mode in BROADCASTS)
-        self.limits = self._way.limits
+        account = "broadcasts" if settings.mode in BROADCASTS else settings.mode  # counted together
+        share = shared(self.type, settings.app_key, account)
+        self.limits = structs.replace(self._way.limits, share=share)
         self.idempotent = settings.idempotency
 
     async def send(self, message: Message, to: str) -> Receipt:

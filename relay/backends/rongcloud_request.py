@@ -35,15 +35,18 @@ class Way(Struct, frozen=True):
 
     path: str
     receiver: str  # the form's field for them; "": JSON, or everybody
-    limits: Limits  # messages count once for each receiver
+    limits: Limits
+
+
+def _to_each(number: int, seconds: float, at_once: int) -> Limits:
+    """A call counts once for each of its receivers."""
+    return Limits(windows=((number, seconds),), counts="receivers", receivers=at_once)
 
 
 WAYS: Final[dict[Mode, Way]] = {
-    "system": Way("/message/system/publish.json", "toUserId", Limits(windows=((100, 1.0),), receivers=100)),
-    "private": Way(
-        "/message/private/publish.json", "toUserId", Limits(windows=((6000, 60.0),), receivers=1000)
-    ),
-    "group": Way("/message/group/publish.json", "toGroupId", Limits(windows=((20, 1.0),), receivers=3)),
+    "system": Way("/message/system/publish.json", "toUserId", _to_each(100, 1.0, 100)),
+    "private": Way("/message/private/publish.json", "toUserId", _to_each(6000, 60.0, 1000)),
+    "group": Way("/message/group/publish.json", "toGroupId", _to_each(20, 1.0, 3)),
     "push": Way("/push.json", "", Limits(windows=_QUOTA, concurrency=1, receivers=1000)),
     "broadcast": Way("/message/broadcast.json", "", Limits(windows=_QUOTA, concurrency=1)),
 }

@@ -13,7 +13,7 @@ from typing import Final, Literal
 from msgspec import Struct, structs
 
 from relay.backends import slack_answer
-from relay.backends.base import Check, Door, Limits, Receipt
+from relay.backends.base import Check, Door, Limits, Pace, Receipt, shared
 from relay.backends.chat import (
     Markup,
     Target,
@@ -36,6 +36,7 @@ MOST_TEXT: Final = 4000  # characters that chat.update takes; chat.postMessage t
 
 _ROOM: Final = re.compile(r"[CDGU][A-Z0-9]{2,}|#[^\s#@<>&|]{1,80}")
 _MENTION: Final = re.compile(r"here|channel|everyone|[UWS][A-Z0-9]{2,}")
+PER_CHANNEL: Final = ((5, 5.0),)  # one a second, "short bursts" allowed
 _MENTIONS: Final = "write @here, @channel, @everyone, or @ and the id of a user (U...) or user group (S...)"
 _TOKEN: Final = re.compile(r"xox[a-z](?:\.xox[a-z])?-[\w.-]+", re.ASCII)
 
@@ -128,10 +129,13 @@ class Slack(HttpBackend):
 
     type = "slack"
     settings: Settings
-    limits = Limits(windows=((5, 5.0),))  # one a second and channel, "short bursts" allowed
 
     def __init__(self, settings: Settings, door: Door) -> None:
         super().__init__(settings, door)
+        if settings.url:  # a webhook writes to one channel
+            self.limits = Limits(windows=PER_CHANNEL, share=shared(self.type, settings.url.reveal()))
+        else:
+            self.limits = Limits(per_receiver=PER_CHANNEL, share=shared(self.type, settings.token.reveal()))
         self._url = operator_url(settings.url.reveal())
         self._api = settings.api.rstrip("/")
         self._headers = {"Authorization": f"Bearer {settings.token.reveal()}"}
@@ -145,6 +149,10 @@ class Slack(HttpBackend):
         if self.settings.url:
             return await plainer(forms(composition, target), self._by_webhook)
         return await plainer(forms(composition, target), partial(self._by_api, message, target.room))
+
+    def pace(self, to: str) -> Pace:
+        """Whoever is mentioned, the channel counts."""
+        return Pace(self.settings.target(to).room, self.limits.per_receiver)
 
     async def check(self) -> list[Check]:
         """Whose token it is; of a webhook, whether it is one."""

@@ -13,7 +13,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from relay.backends import telegram_answer
-from relay.backends.base import Check, Door, Limits, Receipt
+from relay.backends.base import Check, Door, Limits, Pace, Receipt, shared
 from relay.backends.chat import (
     Markup,
     Target,
@@ -39,6 +39,8 @@ MOST_PLAIN: Final = 1024  # of the form that is sent where the usual one was ref
 
 _ROOM: Final = re.compile(r"(?:-?\d{1,20}|@\w{4,32})(?:/\d{1,10})?", re.ASCII)
 _MENTION: Final = re.compile(r"\w{4,32}", re.ASCII)
+PER_PERSON: Final = ((1, 1.0),)
+PER_GROUP: Final = ((1, 1.0), (20, 60.0))
 _MENTIONS: Final = "write @username, or @ and the number of a user"
 _TOKEN: Final = re.compile(r"\d{3,20}:[\w-]{3,200}", re.ASCII)
 _TAG: Final = re.compile(r"<[^>]*>")
@@ -132,11 +134,17 @@ class Telegram(HttpBackend):
 
     type = "telegram"
     settings: Settings
-    limits = Limits(windows=((30, 1.0),))
 
     def __init__(self, settings: Settings, door: Door) -> None:
         super().__init__(settings, door)
         self._base = settings.base
+        share = shared(self.type, settings.base)
+        self.limits = Limits(windows=((30, 1.0),), per_receiver=PER_GROUP, share=share)
+
+    def pace(self, to: str) -> Pace:
+        """Topics share their group's limit; a person's number is positive."""
+        chat = room_and_mentions(to).room.partition("/")[0].lower()
+        return Pace(chat, PER_PERSON if chat.isdecimal() else PER_GROUP)
 
     async def send(self, message: Message, to: str) -> Receipt:
         """One message, a reply to the first about its alert, or that one rewritten."""

@@ -14,6 +14,9 @@ from relay.errors import BackendDownError, BackendError, TemporaryError
 T = TypeVar("T")
 
 MARGIN: Final = 300.0  # seconds before its end from which a token isn't used any more
+# Seconds for which a failure stands for all who ask: WeCom bans an address that repeats a wrong secret.
+HOLD: Final = 5.0
+HOLD_TEMPORARY: Final = 1.0
 
 
 class TokenRefusedError(BackendError):
@@ -33,12 +36,16 @@ class Tokens:
         self._margin = margin
         self._token = TOKEN if door.rehearsal else ""
         self._until = math.inf if door.rehearsal else 0.0  # monotonic
+        self._failure: BackendError | None = None
+        self._failure_until = 0.0  # monotonic
         self._fetching = asyncio.Lock()
 
     async def get(self) -> str:
-        """A token that is good for a while; callers that come together cause one fetch."""
+        """A token that is good for a while; who come together cause one fetch, and share its failure."""
         async with self._fetching:
             if not self._token or self._clock.monotonic() >= self._until:
+                if self._failure is not None and self._clock.monotonic() < self._failure_until:
+                    raise self._failure.with_traceback(None)
                 self._token, seconds = await self._fetched()
                 # A service may state less than the margin: such a token is still good for half its time.
                 self._until = self._clock.monotonic() + max(seconds - self._margin, seconds / 2)
@@ -47,8 +54,12 @@ class Tokens:
     async def _fetched(self) -> tuple[str, float]:
         try:
             return await self._fetch()
-        except TemporaryError as error:
-            error.ambiguous = False  # the token's request may have arrived; the message wasn't sent
+        except BackendError as error:
+            hold = HOLD
+            if isinstance(error, TemporaryError):
+                hold = HOLD_TEMPORARY
+                error.ambiguous = False  # the token's request may have arrived; the message wasn't sent
+            self._failure, self._failure_until = error, self._clock.monotonic() + hold
             raise
 
     def drop(self, token: str) -> None:

@@ -14,17 +14,16 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Meta
 
-from relay.backends.base import Check, Door, Limits, Receipt
+from relay.backends.base import Check, Door, Limits, Pace, Receipt, shared
 from relay.backends.batches import Batch, Receiver, batches
 from relay.backends.http import HttpBackend, HttpSettings, operator_url, url_problem
 from relay.backends.meaning import examined, plainer
 from relay.backends.numbered import refused
-from relay.backends.receivers import Receivers
 from relay.backends.tokens import Tokens
 from relay.backends.wecom_calls import ADDRESS, AT_ONCE, card_of, fields_of, outcomes_of, path_of
 from relay.backends.wecom_codes import CODES
 from relay.backends.wecom_content import Format, forms, replacement
-from relay.errors import BackendError, NeedsFallbackError, RejectedError
+from relay.errors import BackendError, RejectedError
 from relay.models import AlertState, Json, Message
 from relay.values import Duration, Secret
 
@@ -101,13 +100,17 @@ class WecomApp(HttpBackend):
 
     type = "wecom_app"
     settings: Settings
-    limits = Limits(concurrency=16, receivers=AT_ONCE["touser"])
 
     def __init__(self, settings: Settings, door: Door) -> None:
         super().__init__(settings, door)
         self._root = settings.server.rstrip("/")
         self._tokens = Tokens(door, self._fetch_token)
-        self._people = Receivers(door.clock, PER_PERSON)
+        self.limits = Limits(
+            per_receiver=PER_PERSON,
+            concurrency=16,
+            receivers=AT_ONCE["touser"],
+            share=shared(self.type, settings.corpid, str(settings.agentid)),
+        )
 
     async def send(self, message: Message, to: str) -> Receipt:
         """One message to one address."""
@@ -119,26 +122,24 @@ class WecomApp(HttpBackend):
     async def send_many(self, message: Message, tos: Sequence[str]) -> list[Receipt | BackendError]:
         """One call for up to 1000 people, one for up to 100 departments or tags, one for each group chat."""
         outcomes: dict[str, Receipt | BackendError] = {
-            to: error for to in dict.fromkeys(tos) if (error := self._held_back(to))
+            to: RejectedError(wrong, code="address")
+            for to in dict.fromkeys(tos)
+            if (wrong := self.settings.refuses(to))
         }
         going = batches((Receiver.of(to, ADDRESS) for to in tos if to not in outcomes), AT_ONCE)
         for found in await asyncio.gather(*(self._outcomes(message, batch) for batch in going)):
             outcomes |= found
         return [outcomes[to] for to in tos]
 
+    def pace(self, to: str) -> Pace:
+        """People have limits; departments, tags and group chats have none that WeCom tells."""
+        found = ADDRESS.fullmatch(to)
+        name = found["touser"] if found else None
+        return Pace(name.lower(), PER_PERSON) if name else Pace(to, ())
+
     async def check(self) -> list[Check]:
         """Whether the secret gets a token."""
         return await examined(self._look)
-
-    def _held_back(self, to: str) -> BackendError | None:
-        if wrong := self.settings.refuses(to):
-            return RejectedError(wrong, code="address")
-        receiver = Receiver.of(to, ADDRESS)
-        if receiver.kind == "touser" and not self._people.take(receiver.name.lower()):
-            return NeedsFallbackError(
-                "WeCom would drop it: over 30 messages a minute, or 1000 an hour", code="rate"
-            )
-        return None
 
     async def _outcomes(self, message: Message, batch: Batch) -> dict[str, Receipt | BackendError]:
         try:

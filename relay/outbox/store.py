@@ -60,6 +60,14 @@ class Settlement(Struct, kw_only=True):
     attempt: Attempt | None = None
 
 
+class Tried(Struct, frozen=True, gc=False):
+    """An attempt as far as limits go."""
+
+    to: str
+    started_at: float
+    outcome: str
+
+
 class AlertRow(Struct, kw_only=True):
     """An alert as shown to people."""
 
@@ -143,8 +151,8 @@ class Store(Protocol):
         """(program, id) of the latest stored events with an id since then, newest last."""
         ...
 
-    async def recent_attempts(self, since: float) -> list[tuple[str, float]]:
-        """(backend, started_at) of the attempts since then, oldest first: limits survive a restart."""
+    async def recent_attempts(self, backend: str, since: float, most: int = 100_000) -> list[Tried]:
+        """That backend's latest attempts since then, oldest first: limits survive a restart."""
         ...
 
     async def positions(self) -> list[Position]:

@@ -16,7 +16,6 @@ from relay.clock import FakeClock
 from relay.errors import (
     BackendDownError,
     BackendError,
-    NeedsFallbackError,
     RateLimitedError,
     RejectedError,
     TemporaryError,
@@ -114,29 +113,11 @@ async def test_the_same_text_twice_is_noticed(company: DingtalkServer, app: Any)
     assert caught.value.code == "forbidden_user_id"
 
 
-async def test_what_dingtalk_would_drop_is_held_back(
-    company: DingtalkServer, app: Any, clock: FakeClock
-) -> None:
-    backend = app(confirm=False)
-    for number in range(500):
-        assert backend._people.take("manager4220"), number
-    assert isinstance(await failure(backend), NeedsFallbackError)
-    await backend.send(message(), "0123")
-    clock.advance(86400)
-    await backend.send(message(), "manager4220")
-
-
-async def test_broadcasts_that_dingtalk_would_drop_are_held_back(
-    company: DingtalkServer, app: Any, clock: FakeClock
-) -> None:
-    backend = app(allow_broadcast=True)
-    for number in range(3):
-        await backend.send(message(alert=number + 1), "@all")
-    assert isinstance(await failure(backend, "@all"), NeedsFallbackError)
-    await backend.send(message(alert=9), "0123")
-    clock.advance(86400)
-    await backend.send(message(alert=10), "@all")
-    assert len(company.posts) == 5
+def test_people_have_a_limit_a_day_and_everybody_another(app: Any) -> None:
+    backend = app()
+    assert backend.pace("user:manager4220") == backend.pace("manager4220")
+    windows = [backend.pace(to).windows for to in ("manager4220", "dept:7", "@all")]
+    assert windows == [((500, 86400.0),), (), ((3, 86400.0),)]
 
 
 async def test_one_token_for_calls_that_come_together(company: DingtalkServer, app: Any) -> None:

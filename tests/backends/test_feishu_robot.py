@@ -181,7 +181,7 @@ async def test_several_robots_sign_with_their_own_secrets(group: FeishuRobots, r
     for number in range(3):
         await backend.send(message(key=str(number)), "ops")
     assert [post.token for post in group.posts] == [TOKEN, OTHER, TOKEN]
-    assert backend.limits.windows == ((200, 60.0), (10, 1.0))
+    assert backend.limits.windows == ((200, 60.0), (5, 1.0))
     assert [finding.ok for finding in await backend.check()] == [True, True]
     assert len(group.posts) == 3
 

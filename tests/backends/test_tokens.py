@@ -5,9 +5,9 @@ import aiohttp
 import pytest
 
 from relay.backends.base import Door
-from relay.backends.tokens import TokenRefusedError, Tokens
+from relay.backends.tokens import HOLD, HOLD_TEMPORARY, TokenRefusedError, Tokens
 from relay.clock import FakeClock
-from relay.errors import BackendDownError, TemporaryError
+from relay.errors import BackendDownError, BackendError, TemporaryError
 
 
 class Service:
@@ -16,6 +16,7 @@ class Service:
         self.fetched = 0
         self.seconds = seconds
         self.good = ""
+        self.failure: BackendError | None = None
         self.tokens = Tokens(
             Door(session=cast("aiohttp.ClientSession", None), clock=self.clock, name="x"), self.fetch
         )
@@ -23,6 +24,8 @@ class Service:
     async def fetch(self) -> tuple[str, float]:
         await asyncio.sleep(0)
         self.fetched += 1
+        if self.failure is not None:
+            raise self.failure
         self.good = f"t{self.fetched}"
         return self.good, self.seconds
 
@@ -76,15 +79,34 @@ async def test_a_late_refusal_does_not_drop_the_new_token() -> None:
     assert await service.tokens.get() == new
 
 
-async def test_a_failed_fetch_is_the_callers_error_and_the_next_caller_tries_again() -> None:
+async def test_those_who_wait_share_a_failure_and_whoever_comes_soon_after_has_it_too() -> None:
     service = Service()
-    working = service.tokens._fetch
-
-    async def fail() -> tuple[str, float]:
-        raise TemporaryError("busy")
-
-    service.tokens._fetch = fail
-    with pytest.raises(TemporaryError):
+    service.failure = BackendDownError("wrong secret", code="40001")
+    failures = await asyncio.gather(*(service.tokens.get() for _ in range(20)), return_exceptions=True)
+    assert failures == [service.failure] * 20
+    service.clock.advance(HOLD - 0.1)
+    with pytest.raises(BackendDownError):
         await service.tokens.get()
-    service.tokens._fetch = working
-    assert await service.tokens.get() == "t1"
+    assert service.fetched == 1
+    service.failure = None
+    service.clock.advance(0.2)
+    assert await service.tokens.get() == "t2"
+
+
+async def test_a_passing_failure_stands_a_second_and_is_not_ambiguous() -> None:
+    service = Service()
+    service.failure = TemporaryError("no complete answer", ambiguous=True)
+    with pytest.raises(TemporaryError) as caught:
+        await service.tokens.get()
+    assert not caught.value.ambiguous
+    service.failure = None
+    service.clock.advance(HOLD_TEMPORARY)
+    assert await service.tokens.get() == "t2"
+
+
+async def test_a_caller_that_gives_up_leaves_the_fetch_to_the_next() -> None:
+    service = Service()
+    one, other = (asyncio.create_task(service.tokens.get()) for _ in range(2))
+    await asyncio.sleep(0)
+    one.cancel()
+    assert await other == "t1"

@@ -10,13 +10,12 @@ import aiohttp
 import pytest
 from msgspec import structs
 
-from relay.backends.base import Door, Receipt
-from relay.backends.wecom_app import Settings, WecomApp
+from relay.backends.base import Door, Pace, Receipt
+from relay.backends.wecom_app import PER_PERSON, Settings, WecomApp
 from relay.clock import FakeClock
 from relay.errors import (
     BackendDownError,
     BackendError,
-    NeedsFallbackError,
     RateLimitedError,
     RejectedError,
     TemporaryError,
@@ -242,17 +241,10 @@ async def test_a_retry_is_dropped_by_wecom_and_a_wanted_repeat_is_not(company: W
     assert "enable_duplicate_check" not in company.calls[-1]
 
 
-async def test_what_wecom_would_drop_is_held_back(company: WecomServer, app: Any, clock: FakeClock) -> None:
-    backend = app(duplicate_check_interval=0.0)
-    for number in range(30):
-        await backend.send(message(text=str(number)), "zhangsan")
-    error = await failure(backend, "user:ZHANGSAN")
-    assert isinstance(error, NeedsFallbackError)
-    assert company.requests == 30
-    await backend.send(message(), "LiSi")
-    await backend.send(message(), "party:2")
-    clock.advance(60)
-    await backend.send(message(), "zhangsan")
+def test_people_have_a_limit_by_whatever_name_they_go(app: Any) -> None:
+    backend = app()
+    assert backend.pace("user:ZhangSan") == backend.pace("zhangsan") == Pace("zhangsan", PER_PERSON)
+    assert all(backend.pace(to).windows == () for to in ("party:2", "tag:3", "chat:x", "@all"))
 
 
 async def test_a_card_has_the_links_as_buttons(company: WecomServer, app: Any) -> None:

@@ -55,7 +55,7 @@ class StoreContract:
         assert await store.next_due() == {}
         assert await store.claim("rtx", 10, NOW, NOW + 60) == []
         assert await store.recent_ids(0.0, 10) == []
-        assert await store.recent_attempts(0.0) == []
+        assert await store.recent_attempts("rtx", 0.0) == []
 
     async def test_a_changed_alert_is_replaced_and_keeps_its_sample_and_trace(self, store: Store) -> None:
         await store.commit(Commit(alerts=[alert(1)], samples={1: event()}, traces={1: {"n": 1}}))
@@ -259,7 +259,13 @@ class StoreContract:
             ]
         )
         store = await self.reopen(store)
-        assert await store.recent_attempts(NOW + 2) == [("rtx", NOW + 2), ("rtx", NOW + 3)]
+        since = await store.recent_attempts("rtx", NOW + 2)
+        assert [(one.started_at, one.outcome) for one in since] == [
+            (NOW + 2, "delivered"),
+            (NOW + 3, "delivered"),
+        ]
+        assert await store.recent_attempts("rtx", NOW + 2, most=1) == since[1:]
+        assert await store.recent_attempts("another", 0.0) == []
 
     # -- recover
 
@@ -277,7 +283,8 @@ class StoreContract:
         found = await store.delivery(1)
         assert found is not None
         assert (found[0].attempts, found[0].next_at) == (2, NOW)
-        assert await store.recent_attempts(NOW) == [("rtx", NOW + 10)]
+        (tried,) = await store.recent_attempts("rtx", NOW)
+        assert (tried.started_at, tried.outcome) == (NOW + 10, "interrupted")
 
     async def test_at_start_all_that_was_being_sent_is_given_back(self, store: Store) -> None:
         await _claimed(store, 3)
@@ -435,7 +442,7 @@ class StoreContract:
         [one] = await _claimed(store, 1)
         await store.settle([delivered(one)])
         assert await store.sweep(0.0, 0.0, NOW + 1, 10) == 1
-        assert await store.recent_attempts(0.0) == []
+        assert await store.recent_attempts("rtx", 0.0) == []
 
     async def test_sweep_keeps_the_latest_of_too_many_events_a_slice_at_a_time(self, store: Store) -> None:
         await store.commit(Commit(events=[stored(1, id=str(number), program="p") for number in range(2500)]))

@@ -51,6 +51,22 @@ def test_what_an_earlier_process_sent_counts() -> None:
     assert quota.take(60.0) == 10.0
 
 
+def test_several_places_are_taken_at_once_or_none() -> None:
+    quota = Quota([(5, 60.0)])
+    assert [quota.take(0.0, 2), quota.take(10.0, 2)] == [0.0, 0.0]
+    assert quota.take(20.0, 3) == 40.0
+    assert (quota.room(20.0), quota.room(60.0)) == (1, 3)
+    assert quota.take(60.0, 9) == 10.0  # more than there are: all of them
+
+
+def test_when_each_of_the_next_ones_may_go() -> None:
+    quota = Quota([(1, 1.0), (3, 60.0)])
+    quota.take(0.0)
+    assert quota.waits(0.5, 4) == [0.5, 1.5, 59.5, 60.5]
+    assert quota.waits(0.5, 0) == []
+    assert quota.wait(0.5) == 0.5
+
+
 @pytest.mark.parametrize("window", [(0, 1.0), (1, 0.0), (-1, 1.0)])
 def test_a_window_that_nothing_fits_is_refused(window: tuple[int, float]) -> None:
     with pytest.raises(ValueError, match="at least one"):

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from relay.models import Address, Alert, Attempt, Delivery, DeliveryState, Json, Position
 from relay.outbox.sqlite import rows
-from relay.outbox.store import AlertRow, StoredEvent
+from relay.outbox.store import AlertRow, StoredEvent, Tried
 
 _SLICE: Final = 5000  # events looked at in one go
 _OVER: Final = "deliveries_over WHERE state IN ('delivered', 'cancelled')"
@@ -92,11 +92,16 @@ def recent_ids(db: sqlite3.Connection, since: float, most: int) -> list[tuple[st
     return latest[::-1]
 
 
-def recent_attempts(db: sqlite3.Connection, since: float) -> list[tuple[str, float]]:
-    """(backend, started_at) of attempts, oldest first."""
-    return db.execute(
-        "SELECT backend, started_at FROM attempts WHERE started_at >= ? ORDER BY started_at", (since,)
+def recent_attempts(db: sqlite3.Connection, backend: str, since: float, most: int) -> list[Tried]:
+    """That backend's latest attempts, oldest first."""
+    latest = db.execute(
+        """
+        SELECT address, started_at, outcome FROM attempts
+        WHERE backend = ? AND started_at >= ? ORDER BY started_at DESC LIMIT ?
+        """,
+        (backend, since, most),
     ).fetchall()
+    return [Tried(*row) for row in reversed(latest)]
 
 
 def positions(db: sqlite3.Connection) -> list[Position]:

@@ -20,7 +20,7 @@ from relay.outbox.sqlite.prepare import make_folder, prepare
 from relay.outbox.sqlite.reader import Reader
 from relay.outbox.sqlite.reserve import Reserve
 from relay.outbox.sqlite.writer import Work, Writer
-from relay.outbox.store import AlertRow, Commit, Settlement, StoredEvent
+from relay.outbox.store import AlertRow, Commit, Settlement, StoredEvent, Tried
 
 BUSY_TIMEOUT: Final = 5.0  # seconds that a write waits for another process's lock
 
@@ -123,8 +123,8 @@ class SqliteStore:
     async def recent_ids(self, since: float, most: int) -> list[tuple[str, str]]:
         return await self._reader.run(reads.recent_ids, since, most)
 
-    async def recent_attempts(self, since: float) -> list[tuple[str, float]]:
-        return await self._reader.run(reads.recent_attempts, since)
+    async def recent_attempts(self, backend: str, since: float, most: int = 100_000) -> list[Tried]:
+        return await self._reader.run(reads.recent_attempts, backend, since, most)
 
     async def positions(self) -> list[Position]:
         return await self._reader.run(reads.positions)

@@ -142,7 +142,7 @@ PLANS = {
     "deliveries_over": f"{_OWED} state IN ('delivered', 'cancelled') ORDER BY created_at",
     "deliveries_by_receipt": f"{_OWED} receipt <> '' AND backend = 'a' AND receipt = 'm1'",
     "attempts_of_delivery": "SELECT seq FROM attempts WHERE delivery = 1 ORDER BY seq",
-    "attempts_by_time": "SELECT backend FROM attempts WHERE started_at >= 1 ORDER BY started_at",
+    "attempts_of_backend": "SELECT 1 FROM attempts WHERE backend = '' AND started_at > 1 ORDER BY started_at",
 }
 
 
