@@ -77,7 +77,7 @@ def compose(message: Message, now: float) -> Composition:
         note="" if resolved else _NOTES.get(message.reason, ""),
         module=one_line(message.module, MOST_MODULE),
         title=title,
-        body="" if body == title else body,
+        body="" if body == title or not body.strip() else body,
         facts=tuple((name, one_line(value, MOST_FACT)) for name, value in facts if value),
         links=tuple(Link(one_line(label), url) for label, url in message.links),
         footer="\n".join(

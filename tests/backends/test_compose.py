@@ -118,3 +118,8 @@ def test_what_must_not_be_cut_is_short_from_the_start() -> None:
 def test_hosts_beyond_a_few_are_counted() -> None:
     text = text_of(compose(reminder(hosts=tuple(f"web{n}" for n in range(8))), NOW))
     assert "host: web0, web1, web2, web3, web4 and 3 more" in text
+
+
+@pytest.mark.parametrize("text", [" ", "\t\n ", "\u00a0"])
+def test_a_text_of_white_space_is_none(text: str) -> None:
+    assert compose(message(text=text), NOW).body == ""
