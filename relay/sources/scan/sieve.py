@@ -18,6 +18,7 @@ from relay.sources.scan.needs import Asking, Needs
 FLOODED: Final = (
     16  # bytes of a block for each hit, at the least: with more hits a scan costs more than it saves
 )
+ENOUGH: Final = 2048  # bytes of a block that can tell
 REST: Final = 64  # blocks that aren't scanned after such a one
 
 
@@ -40,7 +41,7 @@ class Sieve:
         found: list[int] = []
         for engine in self._engines:
             found += engine.ends(data)
-            if len(found) * FLOODED > len(data) > FLOODED:
+            if len(found) * FLOODED > len(data) >= ENOUGH:
                 self._rest = REST
                 return None
         for runs in self._runs:
