@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from relay.config.schema import Config, Rule, TailSource
 from relay.config.texts import any_of
-from relay.scan.engine import Engine, EngineError, build
+from relay.scan.engine import MANY, Engine, EngineError, build
 from relay.sources.lines import readable
 from relay.sources.scan.needs import Asking, Needs
 
@@ -97,7 +97,7 @@ class Sieves:
         self, source: str, settings: TailSource, rules: Sequence[Rule], cache: Path | None = None
     ) -> None:
         """`settings` are the source's, its lines as they come from `lines`; `cache` is a folder."""
-        self._asking = Asking(source, settings)
+        self._asking = Asking(source, settings, coarse=len(rules) > MANY)
         self._named = [(rule, any_of(rule.match.module, dotted=True)) for rule in rules if rule.match.module]
         self._cache = cache
         self._sieves: dict[str, Sieve | None] = {}  # by the module of a file
