@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.config.people import address_of, members_of, ways_of
 from relay.config.schema import Config, Hours, Owner, Rota, Rule, Team, Way
-from relay.models import Address, Event
+from relay.models import Address, Event, Standing
 from relay.routing.calendar import NEVER, Gate, gate_of, opens_at
 from relay.routing.owner import owners_of
 from relay.routing.rota import turn
@@ -24,6 +25,11 @@ class Reached(Struct, frozen=True, gc=False):
     via: str = ""  # the rota that they were reached through
     turn_ends: float = NEVER  # when somebody else may be on duty
 
+    @property
+    def look_at(self) -> float:
+        """When it is worth looking again whether they, or whoever is on duty instead, can be told."""
+        return min(self.opens_at, self.turn_ends) if self.opens_at else 0.0
+
 
 class _Path(Struct, frozen=True):
     """How a name was come to: what must be open on the way, and the rota passed last."""
@@ -37,10 +43,12 @@ class _Path(Struct, frozen=True):
         return self if gate is None or gate in self.gates else replace(self, gates=(*self.gates, gate))
 
 
+_STRAIGHT: Final = _Path()
+
+
 def reached_by(config: Config, rule: Rule, now: float, event: Event | None = None) -> list[Reached]:
     """Whom the rule reaches at `now`, and those it will once they are within their hours and its own."""
-    gate = gate_of(config, rule)
-    return addresses(config, rule.to, now, event, _Path().through(gate) if gate else None)
+    return addresses(config, rule.to, now, event, _STRAIGHT.through(gate_of(config, rule)))
 
 
 def addresses(
@@ -48,7 +56,7 @@ def addresses(
     names: Iterable[str],
     now: float,
     event: Event | None = None,
-    path: _Path | None = None,
+    path: _Path = _STRAIGHT,
 ) -> list[Reached]:
     """The people and rooms behind `names`, each once, in order of first mention; `opens_at` says when.
 
@@ -56,12 +64,20 @@ def addresses(
     checker reports it.
     """
     reached: dict[str, Reached] = {}
-    for name, way_there in _people(config, names, now, event, path or _Path(), seen=set()):
+    for name, way_there in _people(config, names, now, event, path, seen=set()):
         found = _reached(config, name, way_there, now)
         before = reached.get(name)
         if before is None or found.opens_at < before.opens_at:
             reached[name] = found
     return [each for each in reached.values() if each.addresses]
+
+
+def expected_by(config: Config, rule: Rule, now: float, standings: Iterable[Standing]) -> list[Reached]:
+    """As `reached_by`, without the event: whoever owns the code is known from the alert's standings."""
+    if not needs_event(config, rule.to):
+        return reached_by(config, rule, now)
+    names = [each.recipient for each in standings]
+    return addresses(config, names, now, None, _STRAIGHT.through(gate_of(config, rule)))
 
 
 def told_now(config: Config, names: Iterable[str], now: float) -> list[Reached]:

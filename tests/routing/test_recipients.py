@@ -10,7 +10,8 @@ import pytest
 
 from relay.config.schema import Config, Rota
 from relay.models import Address
-from relay.routing.recipients import addresses, on_duty
+from relay.routing.recipients import addresses
+from relay.routing.rota import on_duty
 
 DAY = 86400.0
 PEOPLE = {"wang": {"rtx": "wangwei", "mail": "w@example.com"}, "li": {"rtx": "lina"}, "zhao": {"rtx": "zhao"}}
