@@ -74,6 +74,7 @@ class App:
         self._session = session
         self._rules = rules
         self._edits = Edits(path)
+        self._edits.watch(rules.config.files)
         self._started_at = clock.now()
         self._stop = asyncio.Event()
         self._is_ready = False  # the sources have been opened
@@ -282,6 +283,7 @@ class App:
         backends = await self._built(rules.config)
         old, self._rules = self._rules, rules
         self._pipeline.rules = rules
+        self._edits.watch(rules.config.files)
         self._feeds.scan_for(rules.sieves)
         self._dispatcher.templates.apply(rules.config)
         self._port.apply(rules.config.http)

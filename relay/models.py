@@ -120,7 +120,7 @@ class Reason(enum.StrEnum):
     RESOLVED = "resolved"  # quiet for `resolve_after`
     CLOSED = "closed"  # quiet; the last events of a window are accounted for in a closing line
     WINDOW = "window"  # the same problem within the repeat window: counted, told with the next reminder
-    MUTED = "muted"  # outside of the hours of the rule or of all its recipients: counted, told when they begin
+    MUTED = "muted"  # outside of the hours of the rule or its recipients: counted, told when they begin
     QUIET = "quiet"  # nothing owed
     NO_RULE = "no_rule"  # no rule matched
     DROPPED = "dropped"  # a rule without recipients (`to: []`) took it

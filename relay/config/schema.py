@@ -106,13 +106,13 @@ class Hours(Struct, frozen=True, kw_only=True):
     active: Windows = ()  # none: always
     mute: Windows = ()  # not then, although it is within `active`
     zone: Zone = ""  # in which both are meant
-    calendar: CalendarName = ""  # that knows the workdays and holidays; default: the only one, if there is one
+    calendar: CalendarName = ""  # of workdays and holidays; default: the only one there is
 
 
 class Calendar(Struct, frozen=True, kw_only=True):
-    """Public holidays, and weekend days that are worked instead (调休). Written as a file's name, or in full."""
+    """Public holidays, and weekend days that are worked instead (调休): a file's name, or in full."""
 
-    file: FilePath = ""  # .ics, or a text with a line for each day: `2026-10-10 workday`, `#` begins a comment
+    file: FilePath = ""  # .ics, or a text with a line for each day: `2026-10-10 workday`
     holidays: SomeDates = ()
     workdays: SomeDates = ()  # these come before holidays
     weekend: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = ("sat", "sun")
@@ -200,12 +200,14 @@ class Way(Struct, frozen=True, kw_only=True):
     to: To
     active: Windows = ()
     mute: Windows = ()
+    place: Place = Place("", 0, 0)
 
 
 class Person(Hours, frozen=True, kw_only=True):
     """A person or room with hours; the short form `{rtx: wangwei, mail: w@example.com}` has none."""
 
     addresses: Annotated[dict[BackendName, To | Way], Meta(min_length=1)]  # in order of preference
+    place: Place = Place("", 0, 0)
 
 
 class Team(Hours, frozen=True, kw_only=True):

@@ -52,7 +52,7 @@ class Bare(Struct, frozen=True):
 
     @property
     def is_struct(self) -> bool:
-        """Whether it is written as a mapping with known keys; one with a kind is written as a single value."""
+        """Whether it is written as a mapping with known keys; with a kind it is a single value."""
         return isinstance(self.type, type) and issubclass(self.type, Struct) and not self.kind
 
 

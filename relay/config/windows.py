@@ -1,4 +1,4 @@
-"""Windows of time and dates as people write them: `mon-fri 09:00-18:00`, `22:00-06:00`, `2026-10-01..2026-10-07`.
+"""Windows of time and dates as people write them: `mon-fri 09:00-18:00`, `22:00-06:00`, `2026-10-01`.
 
 A parser raises ValueError in words: what was given, what is allowed.
 """
@@ -18,7 +18,10 @@ DAY: Final = 1440  # minutes
 
 _FULL_NAMES: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SPAN: Final = re.compile(r"(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})")
-_ALLOWED: Final = "write 22:00-06:00, mon-fri 09:00-18:00, workdays, holidays, weekends or 2026-10-01..2026-10-07"
+_ALLOWED: Final = (
+    "write 22:00-06:00, mon-fri 09:00-18:00, workdays, holidays, weekends or 2026-10-01..2026-10-07"
+)
+_MOST: Final = 3660  # days of a range
 
 
 def window(text: str) -> Window:
@@ -51,6 +54,8 @@ def dates(text: str) -> Dates:
         raise ValueError(f"{quoted(text)} is no date: write 2026-10-01 or 2026-10-01..2026-10-07") from None
     if found.last < found.first:
         raise ValueError(f"{quoted(text)} ends before it begins")
+    if found.last - found.first > _MOST:
+        raise ValueError(f"{quoted(text)} is longer than ten years")
     return found
 
 
@@ -83,6 +88,4 @@ def _weekday(name: str, word: str) -> int:
         if name in known:
             return known.index(name)
     guess = closest(word, (*KINDS, *_FULL_NAMES, *DAYS))
-    raise ValueError(
-        f"{quoted(word)} is no day{f' (did you mean {guess!r}?)' if guess else ''}: {_ALLOWED}"
-    )
+    raise ValueError(f"{quoted(word)} is no day{f' (did you mean {guess!r}?)' if guess else ''}: {_ALLOWED}")

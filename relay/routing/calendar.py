@@ -57,7 +57,7 @@ def gate_of(config: Config, hours: Hours, way: Way | None = None) -> Gate | None
 
 
 def days_of(config: Config, name: str) -> Days:
-    """The calendar of that name; without one the only one there is; else weekends are all there is to know."""
+    """The calendar of that name; without one the only one there is; else only weekends are known."""
     calendars = list(config.calendars.values())
     found = config.calendars[name] if name else calendars[0] if len(calendars) == 1 else None
     if not isinstance(found, Calendar):
@@ -164,7 +164,7 @@ def weekday(day: int) -> int:
 
 def wall(now: float, zone: str) -> datetime:
     """What the clock on the wall shows (a time without a zone)."""
-    return datetime.fromtimestamp(now, tz=ZoneInfo(zone) if zone else None).replace(tzinfo=None)  # noqa: DTZ005
+    return datetime.fromtimestamp(now, tz=ZoneInfo(zone) if zone else None).replace(tzinfo=None)
 
 
 def instant(moment: datetime, zone: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Final
 
 from relay.config.people import address_of, ways_of
 from relay.config.schema import Config, Owner
@@ -11,7 +12,16 @@ from relay.models import Event
 from relay.routing.traces import file_of
 
 # Where a JVM's traces name a class, not a file: the usual places of its source.
-_SOURCES = ("", "src/main/java/", "src/main/kotlin/", "src/main/scala/", "src/")
+_SOURCES: Final = ("", "src/main/java/", "src/main/kotlin/", "src/main/scala/", "src/")
+
+_SPECIAL: Final = re.compile(r"(/\*\*/|^\*\*/|/\*\*$|\*|\?)")
+_PIECES: Final = {
+    "/**/": "/(?:.*/)?",
+    "**/": "(?:.*/)?",
+    "/**": "/.*",
+    "*": "[^/]*",
+    "?": "[^/]",
+}
 
 
 def owners_of(config: Config, owner: Owner, event: Event | None) -> tuple[str, ...]:
@@ -45,19 +55,14 @@ def code_owners(entries: tuple[tuple[str, tuple[str, ...]], ...], path: str) -> 
 
 @lru_cache(4096)
 def compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern of CODEOWNERS, which are those of .gitignore: a slash inside anchors it, `**` crosses folders.
+    """A pattern of CODEOWNERS, as those of .gitignore: a slash inside anchors it, `**` crosses folders.
 
     As GitHub has it, `docs/*` means the files in `docs` and not those below.
     """
     anchored = "/" in pattern.rstrip("/")
     body = pattern.strip("/")
     parts = ["" if anchored or body.startswith("**") else "(?:.*/)?"]
-    for piece in re.split(r"(/\*\*/|^\*\*/|/\*\*$|\*|\?)", body):
-        parts.append(
-            {"/**/": "/(?:.*/)?", "**/": "(?:.*/)?", "/**": "/.*", "*": "[^/]*", "?": "[^/]"}.get(
-                piece, re.escape(piece)
-            )
-        )
+    parts += [_PIECES.get(piece) or re.escape(piece) for piece in _SPECIAL.split(body)]
     if pattern.endswith("/"):
         end = "/.*"
     elif body.endswith(("/*", "/**")):

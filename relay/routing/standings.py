@@ -24,7 +24,9 @@ def of(alert: Alert, reached: Sequence[Reached]) -> list[tuple[Reached, Standing
         return [(each, common) for each in reached]
     own = {each.recipient: each for each in alert.standings}
     here = {each.recipient for each in reached}
-    left = {each.via: each for each in alert.standings if each.via and each.waiting and each.recipient not in here}
+    left = {
+        each.via: each for each in alert.standings if each.via and each.waiting and each.recipient not in here
+    }
     return [(each, own.get(each.recipient) or left.get(each.via) or common) for each in reached]
 
 

@@ -125,7 +125,7 @@ def _file(line: str, following: str, *, go: bool) -> str:
 
 
 def _named_file(name: str, place: str, rest: str) -> str:
-    """Of `com.shop.Pay.run(Pay.java:3)`, `run (/srv/app/pay.js:3:7)`, `Shop.Pay.Run() in /srv/Pay.cs:line 3`."""
+    """Of `a.b.Pay.run(Pay.java:3)`, `run (/srv/app/pay.js:3:7)`, `Shop.Pay.Run() in /srv/Pay.cs:line 3`."""
     if found := _DOTNET_FILE.search(rest):
         return found[1]
     file = _LINE_NUMBERS.sub("", place or name)
@@ -133,7 +133,7 @@ def _named_file(name: str, place: str, rest: str) -> str:
         return file if "/" in file else ""
     if "/" in file or not _JVM_FILE.search(file):
         return file.removeprefix("file://")
-    package = name.split("$")[0].split(".")[:-2]  # without class and function
+    package = name.split("$", maxsplit=1)[0].split(".")[:-2]  # without class and function
     return "/".join([*package, file])
 
 

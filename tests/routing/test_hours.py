@@ -154,7 +154,7 @@ def test_an_acknowledged_alert_wakes_nobody() -> None:
     assert due(acked, RULE, NOW + 500, up) == NOW + 3600
 
 
-# -- against a slow, obvious model ----------------------------------------------------------------------------
+# -- against a slow, obvious model ------------------------------------------------------------------------
 
 
 class Said(NamedTuple):
@@ -176,58 +176,64 @@ def opening(hours: Hours, name: str, second: int) -> float:
     return min((start for start, _ in hours[name] if start > second), default=NEVER)
 
 
-def modelled(arrivals: dict[int, int], hours: Hours, repeat: int, resolve: int, end: int) -> list[Said]:
+class Model:
     """Second by second, with nothing but counters."""
-    said: list[Said] = []
-    live, quiet, since_told, owed = False, 0, 0, 0
-    ever_told = False
-    untold = dict.fromkeys(hours, 0)
-    waits = dict.fromkeys(hours, False)
 
-    def say(second: float, name: str) -> None:
-        said.append(Said(int(second), name, untold[name]))
-        untold[name] = 0
+    def __init__(self, hours: Hours) -> None:
+        self.hours = hours
+        self.said: list[Said] = []
+        self.live = self.ever_told = False
+        self.quiet = self.since_told = self.owed = 0
+        self.untold = dict.fromkeys(hours, 0)
+        self.waits = dict.fromkeys(hours, False)
 
-    def attempt(second: int) -> None:
-        nonlocal since_told, owed, ever_told
-        up = [name for name in hours if is_up(hours, name, second)]
-        for name in hours:
-            waits[name] = name not in up
+    def say(self, second: float, name: str) -> None:
+        self.said.append(Said(int(second), name, self.untold[name]))
+        self.untold[name] = 0
+
+    def attempt(self, second: int) -> None:
+        up = [name for name in self.hours if is_up(self.hours, name, second)]
+        self.waits = {name: name not in up for name in self.hours}
+        for name in up:
+            self.say(second, name)
         if up:
-            for name in up:
-                say(second, name)
-            since_told, owed, ever_told = 0, 0, True
+            self.since_told, self.owed, self.ever_told = 0, 0, True
 
+    def resolve(self, second: int) -> None:
+        for name in self.hours:
+            self.say(opening(self.hours, name, second) or second, name)
+        self.waits = dict.fromkeys(self.hours, False)
+        self.live = False
+
+    def catch_up(self, second: int) -> None:
+        for name in self.hours:
+            if self.waits[name] and is_up(self.hours, name, second):
+                self.say(second, name)
+                self.waits[name] = False
+
+    def event(self, second: int, came: int, repeat: int) -> None:
+        self.quiet = 0
+        if not self.live:
+            self.live, self.ever_told, self.owed = True, False, 0
+        self.owed += came
+        self.untold = {name: count + came for name, count in self.untold.items()}
+        if not self.ever_told or self.since_told >= repeat:
+            self.attempt(second)
+
+
+def modelled(arrivals: dict[int, int], hours: Hours, repeat: int, resolve: int, end: int) -> list[Said]:
+    model = Model(hours)
     for second in range(end):
-        quiet, since_told = quiet + 1, since_told + 1
-        if live and quiet >= resolve:
-            for name in hours:
-                at = opening(hours, name, second)
-                if at < NEVER:
-                    say(at or second, name)
-                untold[name] = 0
-                waits[name] = False
-            live = False
-        is_over = since_told >= repeat or not ever_told
-        if live and owed and is_over:
-            attempt(second)
-        elif live and ever_told:
-            for name in hours:
-                if waits[name] and is_up(hours, name, second):
-                    say(second, name)
-                    waits[name] = False
-        came = arrivals.get(second, 0)
-        if not came:
-            continue
-        quiet = 0
-        if not live:
-            live, ever_told, owed = True, False, 0
-        owed += came
-        for name in hours:
-            untold[name] += came
-        if not ever_told or since_told >= repeat:
-            attempt(second)
-    return sorted(said)
+        model.quiet, model.since_told = model.quiet + 1, model.since_told + 1
+        if model.live and model.quiet >= resolve:
+            model.resolve(second)
+        if model.live and model.owed and (model.since_told >= repeat or not model.ever_told):
+            model.attempt(second)
+        elif model.live and model.ever_told:
+            model.catch_up(second)
+        if came := arrivals.get(second, 0):
+            model.event(second, came, repeat)
+    return sorted(model.said)
 
 
 class Daemon:
@@ -289,9 +295,7 @@ arrivals = st.dictionaries(st.integers(1, 400), st.integers(1, 3), min_size=1, m
     st.integers(5, 90),
     st.integers(5, 200),
 )
-def test_it_says_what_the_model_says(
-    came: dict[int, int], hours: Hours, repeat: int, resolve: int
-) -> None:
+def test_it_says_what_the_model_says(came: dict[int, int], hours: Hours, repeat: int, resolve: int) -> None:
     hours = {name: [*ranges, (1000, 2000)] for name, ranges in hours.items()}  # in the end all are up
     daemon = Daemon(rule(repeat=(float(repeat),), resolve_after=float(resolve)), hours)
     for second in sorted(came):

@@ -11,7 +11,11 @@ from tests.routing.build import event, rule
 from tests.routing.test_rota import at
 
 DAY = 86400.0
-PEOPLE = {"wang": {"rtx": "wangwei", "mail": "w@example.com"}, "li": {"rtx": "lina"}, "zhao": {"rtx": "zhao"}}
+PEOPLE: dict[str, Any] = {
+    "wang": {"rtx": "wangwei", "mail": "w@example.com"},
+    "li": {"rtx": "lina"},
+    "zhao": {"rtx": "zhao"},
+}
 
 
 def reached(names: tuple[str, ...], now: float = 0.0, **more: Any) -> list[str]:
@@ -45,7 +49,7 @@ def test_a_rota_of_teams_reaches_the_team_on_duty() -> None:
     assert reached(("oncall",), at("UTC", 2026, 1, 5, 12), oncall=turns, day=("li", "wang")) == ["li", "wang"]
 
 
-# -- hours ----------------------------------------------------------------------------------------------------
+# -- hours ------------------------------------------------------------------------------------------------
 
 NIGHT, WORK = (window("22:00-06:00"),), (window("09:00-18:00"),)
 
@@ -77,14 +81,21 @@ def test_the_hours_are_those_of_the_persons_zone() -> None:
 
 
 def test_addresses_have_hours_of_their_own() -> None:
-    ways = {"mail": Way(to="w@example.com", active=WORK), "phone": Way(to="123", mute=WORK), "rtx": "w"}
+    ways: dict[str, str | Way] = {
+        "mail": Way(to="w@example.com", active=WORK),
+        "phone": Way(to="123", mute=WORK),
+        "rtx": "w",
+    }
     wang = Person(addresses=ways, zone="UTC")
     assert [each.backend for each in who(("wang",), 12, wang=wang)[0].addresses] == ["mail", "rtx"]
     assert [each.backend for each in who(("wang",), 20, wang=wang)[0].addresses] == ["phone", "rtx"]
 
 
 def test_the_addresses_of_one_who_waits_are_those_that_open_first() -> None:
-    ways = {"mail": Way(to="w@example.com", active=WORK), "phone": Way(to="123", active=NIGHT)}
+    ways: dict[str, str | Way] = {
+        "mail": Way(to="w@example.com", active=WORK),
+        "phone": Way(to="123", active=NIGHT),
+    }
     (wang,) = who(("wang",), 20, wang=Person(addresses=ways, zone="UTC"))
     assert (wang.addresses, wang.opens_at) == ((Address("phone", "123"),), at("UTC", 2026, 1, 5, 22))
 
@@ -111,7 +122,7 @@ def test_a_rule_has_hours_too() -> None:
 def test_who_waits_behind_a_rota_is_looked_at_again_when_the_turn_ends() -> None:
     weekly = Rota(rota=("wang", "li"), every=7 * DAY, from_="2026-01-01T12:00", zone="UTC")
     tuesdays = person(active=(window("tue 09:00-18:00"),))
-    people = {"wang": tuesdays, "li": {"rtx": "l"}, "oncall": weekly}
+    people: dict[str, Any] = {"wang": tuesdays, "li": {"rtx": "l"}, "oncall": weekly}
     config = Config(recipients=people)
     (wang,) = addresses(config, ("oncall",), at("UTC", 2026, 1, 7, 3))
     assert (wang.recipient, wang.via, wang.opens_at) == ("wang", "oncall", at("UTC", 2026, 1, 13, 9))
@@ -130,7 +141,9 @@ def test_teams_with_hours_in_a_circle_end() -> None:
 
 
 def test_an_owner_takes_an_event_to_know() -> None:
-    owner = Owner(owner="/srv/shop/CODEOWNERS", root="/srv/shop", else_=("li",), entries=(("*.py", ("@wang",)),))
+    owner = Owner(
+        owner="/srv/shop/CODEOWNERS", root="/srv/shop", else_=("li",), entries=(("*.py", ("@wang",)),)
+    )
     config = Config(recipients={**PEOPLE, "author": owner, "team": ("author",)})
     trace = 'Traceback (most recent call last):\n  File "/srv/shop/pay.py", line 3, in refund\nKeyError: 1'
     by = rule(to=("team",))

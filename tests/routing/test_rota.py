@@ -53,7 +53,10 @@ def test_the_rotas_zone_holds_for_its_start() -> None:
 
 def test_a_turn_says_when_it_began_and_ends() -> None:
     now = turn(weekly(), at("Asia/Shanghai", 2026, 1, 14, 12))
-    assert (now.since, now.until) == (at("Asia/Shanghai", 2026, 1, 12, 9), at("Asia/Shanghai", 2026, 1, 19, 9))
+    assert (now.since, now.until) == (
+        at("Asia/Shanghai", 2026, 1, 12, 9),
+        at("Asia/Shanghai", 2026, 1, 19, 9),
+    )
     before = turn(weekly(), at("Asia/Shanghai", 2025, 12, 1))
     assert (before.names, before.until) == (("wang",), at("Asia/Shanghai", 2026, 1, 12, 9))
 
