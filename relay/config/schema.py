@@ -223,6 +223,12 @@ class Override(Struct, frozen=True, kw_only=True):
     from_: Start = field(name="from")
     until: Start  # a date alone: to its end
 
+    def problems(self) -> list[tuple[str, str]]:
+        """What no single field shows: (field, what is wrong with it)."""
+        is_before = self.until[:16] < self.from_[:16] and self.until[:10] != self.from_[:10]
+        is_same = "T" in self.until and self.until == self.from_
+        return [("until", "`until` is not after `from`")] if is_before or is_same else []
+
 
 class Rota(Hours, frozen=True, kw_only=True):
     """People who take turns. A change of turns stays at the same time of day when clocks change."""

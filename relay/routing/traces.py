@@ -133,8 +133,8 @@ def _named_file(name: str, place: str, rest: str) -> str:
         return file if "/" in file else ""
     if "/" in file or not _JVM_FILE.search(file):
         return file.removeprefix("file://")
-    package = name.split("$", maxsplit=1)[0].split(".")[:-2]  # without class and function
-    return "/".join([*package, file])
+    of_class = name.rpartition(".")[0].split("$")[0]  # without the function, and classes within classes
+    return "/".join([*of_class.split(".")[:-1], file])
 
 
 def _unfolded(text: str) -> str:
