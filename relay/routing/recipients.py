@@ -44,6 +44,7 @@ class _Path(Struct, frozen=True):
 
 
 _STRAIGHT: Final = _Path()
+_AT_ALL_TIMES: Final = Hours()
 
 
 def reached_by(config: Config, rule: Rule, now: float, event: Event | None = None) -> list[Reached]:
@@ -102,8 +103,11 @@ def needs_event(config: Config, names: Iterable[str]) -> bool:
 def _reached(config: Config, name: str, path: _Path, now: float) -> Reached:
     """A person or room, with the addresses that are open at once when they can first be told."""
     recipient = config.recipients[name]
-    hours = recipient if isinstance(recipient, Hours) else Hours()
+    hours = recipient if isinstance(recipient, Hours) else _AT_ALL_TIMES
     path = path.through(gate_of(config, hours))
+    if not path.gates and not any(isinstance(way, Way) for way in ways_of(recipient).values()):
+        plain = tuple(Address(backend, address_of(way)) for backend, way in ways_of(recipient).items())
+        return Reached(name, plain, 0.0, path.via, path.turn_ends)
     ways: list[tuple[float, Address]] = []
     for backend, way in ways_of(recipient).items():
         gate = gate_of(config, hours, way) if isinstance(way, Way) else None
