@@ -42,7 +42,7 @@ from relay.outbox.sqlite import SqliteStore
 from relay.outbox.store import Store
 from relay.pipeline import RELAY, Pipeline, Rules
 from relay.reload import Edits, Prepared, prepare
-from relay.routing.recipients import addresses
+from relay.routing.recipients import told_now
 from relay.scan import engine
 from relay.scope import serving
 from relay.sources.intake import Intake
@@ -74,6 +74,7 @@ class App:
         self._session = session
         self._rules = rules
         self._edits = Edits(path)
+        self._edits.watch(rules.config.files)
         self._started_at = clock.now()
         self._stop = asyncio.Event()
         self._is_ready = False  # the sources have been opened
@@ -282,6 +283,7 @@ class App:
         backends = await self._built(rules.config)
         old, self._rules = self._rules, rules
         self._pipeline.rules = rules
+        self._edits.watch(rules.config.files)
         self._feeds.scan_for(rules.sieves)
         self._dispatcher.templates.apply(rules.config)
         self._port.apply(rules.config.http)
@@ -342,7 +344,7 @@ class App:
             text=f"{text}\nrelay has stopped reading; nothing is lost; it goes on once there is room",
             key=f"{self._store.id}-store-{now:.0f}",
         )
-        for reached in addresses(self._rules.config, self._rules.config.operators, now):
+        for reached in told_now(self._rules.config, self._rules.config.operators, now):
             for address in self._dispatcher.order(reached.addresses):
                 try:
                     async with asyncio.timeout(10):

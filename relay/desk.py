@@ -14,6 +14,7 @@ from relay.outbox.store import Store
 from relay.reload import Prepared
 
 MOST_ROWS: Final = 1000
+MOST_SEEN: Final = 5000  # kinds of events that `relay check` is told of
 SECOND_LIFE: Final = 86400.0  # seconds a retried delivery gets before it expires
 
 
@@ -45,6 +46,7 @@ class Desk:
             "alerts": self._on_alerts,
             "alert": self._on_alert,
             "live": self._on_live,
+            "seen": self._on_seen,
             "outbox": self._on_outbox,
             "delivery": self._on_delivery,
             "retry": self._on_retry,
@@ -77,6 +79,14 @@ class Desk:
         """Live alerts by fingerprint, for `relay explain`."""
         found = {key: self._alert_of(key) for key in request["fingerprints"]}
         return {key: msgspec.to_builtins(alert) for key, alert in found.items() if alert}
+
+    async def _on_seen(self, request: Json) -> Any:
+        """What came in lately, and what came of the latest attempt at each address, for `relay check`."""
+        since = float(request["since"])
+        return {
+            "events": msgspec.to_builtins(await self._store.seen(since, MOST_SEEN)),
+            "attempts": msgspec.to_builtins(await self._store.last_outcomes(since)),
+        }
 
     async def _on_outbox(self, request: Json) -> Any:
         states = [DeliveryState(state) for state in request.get("states", ())]

@@ -81,6 +81,16 @@ class AlertState(enum.StrEnum):
     RESOLVED = "resolved"
 
 
+class Standing(Struct, frozen=True, gc=False, array_like=True):
+    """What one recipient has been told of an alert, where that is not what the others have been told."""
+
+    recipient: str
+    via: str  # the rota they were reached through; "": none
+    count: int  # events of the alert that they have been told of
+    at: float  # when that was decided; 0.0: they were never told
+    waiting: bool  # they are told when their hours begin
+
+
 class Alert(Struct, frozen=True, gc=False, kw_only=True):
     """The same problem over time. One live alert per fingerprint; a resolved one stays as history."""
 
@@ -99,6 +109,7 @@ class Alert(Struct, frozen=True, gc=False, kw_only=True):
     reminders: int  # reminders sent so far: picks the next step of `repeat`
     touched_at: float  # relay's clock at the latest event; quiet time counts from here
     hosts: tuple[str, ...] = ()  # the first few values of the label `host`, as first seen
+    standings: tuple[Standing, ...] = ()  # of those who have been told of other events than the rest
 
 
 class Reason(enum.StrEnum):
@@ -109,6 +120,7 @@ class Reason(enum.StrEnum):
     RESOLVED = "resolved"  # quiet for `resolve_after`
     CLOSED = "closed"  # quiet; the last events of a window are accounted for in a closing line
     WINDOW = "window"  # the same problem within the repeat window: counted, told with the next reminder
+    MUTED = "muted"  # outside of the hours of the rule or its recipients: counted, told when they begin
     QUIET = "quiet"  # nothing owed
     NO_RULE = "no_rule"  # no rule matched
     DROPPED = "dropped"  # a rule without recipients (`to: []`) took it

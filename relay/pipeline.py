@@ -36,7 +36,7 @@ from relay.models import (
 from relay.outbox.store import Commit, Store, StoredEvent
 from relay.routing.decide import Decision, Told, decide, due, fold
 from relay.routing.fingerprint import Fingerprint, fingerprint
-from relay.routing.recipients import addresses
+from relay.routing.recipients import expected_by, needs_event, reached_by
 from relay.routing.render import message
 from relay.routing.ruleset import Ruleset
 from relay.sources.intake import Intake
@@ -257,7 +257,7 @@ class Pipeline:
         """What one problem's events lead to: the alert as it is now, and what is owed to whom."""
         event, rule, key = problem.events[0], problem.rule, problem.fingerprint
         before = self.book.get(key.key)
-        reached = addresses(rules.config, rule.to, now)
+        reached = reached_by(rules.config, rule, now, event)
         if event.source == RELAY and "cleared" in event.labels:
             if before is None:
                 return
@@ -286,11 +286,19 @@ class Pipeline:
             if alert.fingerprint in changed:
                 continue
             rule = rules.by_name.get(alert.rule)
-            reached = addresses(rules.config, rule.to, now) if rule else []
+            sample: Event | None = None
+            if rule and needs_event(rules.config, rule.to):
+                sample = await self._sample(alert)
+            reached = reached_by(rules.config, rule, now, sample) if rule else []
             decision = decide(rule, alert, None, reached, now)
-            row = await self._store.alert(alert.id) if decision.told else None
-            self._owe(rules, decision, alert, row.sample if row else None, now, commit)
+            if decision.told and sample is None:
+                sample = await self._sample(alert)
+            self._owe(rules, decision, alert, sample, now, commit)
             changed[alert.fingerprint] = decision.alert
+
+    async def _sample(self, alert: Alert) -> Event | None:
+        row = await self._store.alert(alert.id)
+        return row.sample if row else None
 
     def _owe(
         self,
@@ -322,7 +330,8 @@ class Pipeline:
         avoid = sample.labels.get("avoid", "") if sample is not None and own else ""
         first, *others = self._outlets.order(told.addresses, avoid)
         expire = max(rules.config.backends[each.backend].expire for each in told.addresses)
-        seated = self._outlets.seat(first, number)
+        seated = not told.not_before and self._outlets.seat(first, number)
+        due_at = max(now, told.not_before)
         return Delivery(
             id=number,
             alert=decision.alert.id,
@@ -330,11 +339,11 @@ class Pipeline:
             reason=Reason.OPERATORS if own else told.reason,
             address=first,
             fallbacks=tuple(others),
-            message=message(decision, before, sample, key=f"{self._store.id}-{number}"),
+            message=message(decision, before, sample, f"{self._store.id}-{number}", told),
             state=DeliveryState.SENDING if seated else DeliveryState.PENDING,
-            created_at=now,
-            next_at=now,
-            expires_at=now + expire,
+            created_at=due_at,  # what waits for someone's hours isn't late then
+            next_at=due_at,
+            expires_at=due_at + expire,
             lease_until=now + LEASE if seated else 0.0,
         )
 
@@ -390,7 +399,10 @@ class Pipeline:
                 self._outlets.notice(delivery.address.backend, delivery.next_at)
 
     def _due(self, alert: Alert) -> float | None:
-        return due(alert, self.rules.by_name.get(alert.rule), self._clock.now())
+        now, rule = self._clock.now(), self.rules.by_name.get(alert.rule)
+        if rule is None or not alert.standings:
+            return due(alert, rule, now)
+        return due(alert, rule, now, expected_by(self.rules.config, rule, now, alert.standings))
 
     def _heed_clock(self) -> None:
         """A clock that was set makes due times wrong: ask anew."""

@@ -88,6 +88,7 @@ class Edits:
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
+        self._further: tuple[Path, ...] = ()
         self._taken = self._look()  # what was last loaded or refused
         self._seen = self._taken  # what the previous look saw
 
@@ -100,6 +101,12 @@ class Edits:
         self._taken = look
         return True
 
+    def watch(self, files: Iterable[str]) -> None:
+        """Further files that the rules were read from: calendars, CODEOWNERS."""
+        self._further = tuple(Path(file) for file in files)
+        known = {signature[0]: signature for signature in self._taken}
+        self._taken = self._seen = tuple(known.get(str(file)) or _signature(file) for file in self._files())
+
     def taken(self) -> None:
         """What is there now has been loaded."""
         self._taken = self._seen = self._look()
@@ -108,9 +115,8 @@ class Edits:
         return tuple(_signature(file) for file in self._files())
 
     def _files(self) -> Iterable[Path]:
-        if self._path.is_dir():
-            return sorted(self._path.glob("*.yaml"))
-        return (self._path,)
+        own = sorted(self._path.glob("*.yaml")) if self._path.is_dir() else [self._path]
+        return [*own, *(file for file in self._further if file not in own)]
 
 
 def _signature(file: Path) -> tuple[str, int, int, int]:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from relay.book import RecentIds
 from relay.clock import FakeClock
-from relay.config.schema import Config, Match, Rule, Text
+from relay.config.schema import Config, Match, Owner, Person, Rule, Text
+from relay.config.windows import window
 from relay.errors import StoreFullError
 from relay.models import Address, AlertState, Batch, Delivery, DeliveryState, Event, Level, Position, Reason
 from relay.outbox.sqlite import SqliteStore
@@ -104,6 +106,92 @@ async def test_time_alone_reminds_and_resolves(stage: Stage) -> None:
     assert (newest.message.count, newest.message.more) == (2, 1)
     assert newest.message.text == "timeout"  # the sample is there though no event came
     assert len(stage.pipeline.book) == 0
+
+
+def hours(stage: Stage, **recipients: Any) -> None:
+    """People with hours, and a rule for both of them."""
+    pay = Rule(name="pay", match=Match(module=(Text("glob", "pay*"),)), to=tuple(recipients), repeat=(600.0,))
+    config = structs.replace(CONFIG, recipients={**CONFIG.recipients, **recipients}, rules=(pay,))
+    stage.pipeline.rules = Rules.of(config, Ruleset(config))
+
+
+def person(active: str) -> Person:
+    return Person(addresses={"a": "x"}, zone="UTC", active=(window(active),))
+
+
+async def test_who_is_off_is_told_once_when_their_hours_begin_though_relay_was_killed(
+    stage: Stage, tmp_path: Path
+) -> None:
+    hours(stage, day=person("08:00-09:00"), late=person("09:30-12:00"))  # it is eight o'clock in the morning
+    for _ in range(3):
+        await stage.take(event())
+        stage.clock.advance(650)
+    assert await stage.reasons() == [
+        ("day", Reason.FIRST),
+        ("day", Reason.REMINDER),
+        ("day", Reason.REMINDER),
+    ]
+    await stage.store.close()
+    store = await SqliteStore.open(str(tmp_path / "relay.db"), stage.clock)
+    again = Stage(store, stage.clock)
+    again.pipeline.rules = stage.pipeline.rules
+    for alert in await store.live_alerts():
+        again.pipeline.book.put(alert)
+    opens = 1_767_600_000.0 + 5400
+    assert again.pipeline.book.next_due() == opens
+    stage.clock.advance(opens - stage.clock.now())
+    await again.take()
+    newest, *before = await store.deliveries()
+    assert (newest.recipient, newest.reason, newest.message.count, newest.message.more) == (
+        "late",
+        Reason.FIRST,
+        3,
+        0,
+    )
+    assert len(before) == 3
+    await again.take()
+    assert len(await store.deliveries()) == 4
+    await store.close()
+
+
+async def test_a_closing_line_waits_in_the_outbox_for_those_who_are_off(stage: Stage) -> None:
+    hours(stage, late=person("15:00-16:00"))
+    resolving = structs.replace(stage.pipeline.rules.config.rules[0], resolve_after=900.0)
+    config = structs.replace(stage.pipeline.rules.config, rules=(resolving,))
+    stage.pipeline.rules = Rules.of(config, Ruleset(config))
+    await stage.take(event())
+    assert stage.pipeline.tally == {("apps", "pay", "muted"): 1}
+    stage.clock.advance(1000)
+    await stage.take()
+    (row,) = await stage.store.deliveries()
+    opens = 1_767_600_000.0 + 7 * 3600
+    assert (row.reason, row.state, row.next_at) == (Reason.RESOLVED, DeliveryState.PENDING, opens)
+    assert row.expires_at == opens + 86400
+    assert row.message.count == 1
+    assert await stage.store.claim("a", 9, stage.clock.now(), stage.clock.now() + 60) == []
+
+
+async def test_new_hours_hold_at_once_after_a_reload(stage: Stage) -> None:
+    hours(stage, late=person("15:00-16:00"))
+    await stage.take(event())
+    hours(stage, late=person("08:30-16:00"))
+    stage.pipeline.book.reschedule()
+    stage.clock.advance(1800)
+    await stage.take()
+    assert await stage.reasons() == [("late", Reason.FIRST)]
+
+
+async def test_the_owner_of_the_code_is_told_of_the_end_too(stage: Stage) -> None:
+    entries = (("pay.py", ("@wang",)),)
+    author = Owner(owner="/x/CODEOWNERS", root="/x", else_=("ops",), entries=entries)
+    hours(stage, author=author)
+    resolving = structs.replace(stage.pipeline.rules.config.rules[0], resolve_after=900.0)
+    config = structs.replace(stage.pipeline.rules.config, rules=(resolving,))
+    stage.pipeline.rules = Rules.of(config, Ruleset(config))
+    await stage.take(event('Traceback:\n  File "/x/pay.py", line 3, in f\nKeyError: 1'))
+    stage.clock.advance(1000)
+    await stage.take()
+    assert await stage.reasons() == [("wang", Reason.FIRST), ("wang", Reason.RESOLVED)]
 
 
 async def test_done_is_called_after_the_commit_with_positions(stage: Stage) -> None:

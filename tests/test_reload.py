@@ -81,3 +81,15 @@ def test_a_new_file_in_a_folder_is_an_edit(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("{}")
     edits.changed()
     assert edits.changed()
+
+
+def test_an_edit_of_a_calendar_is_an_edit_of_the_rules(rules: Path, tmp_path: Path) -> None:
+    days = tmp_path / "days.txt"
+    days.write_text("2026-10-01\n")
+    edits = Edits(str(rules))
+    edits.watch([str(rules), str(days)])
+    assert not edits.changed()
+    days.write_text("2026-10-01..2026-10-07\n")
+    assert not edits.changed()  # it may still be being written
+    assert edits.changed()
+    assert not edits.changed()

@@ -15,6 +15,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "status": ("desk", "how the running daemon is doing"),
     "alerts": ("desk", "list alerts, or show one with its events and deliveries"),
     "explain": ("explain", "say why an event would reach someone, or not"),
+    "oncall": ("oncall", "who is on duty, until when, and who comes next"),
     "render": ("render", "show what an event would look like at each backend; nothing is sent"),
     "fingerprint": ("fingerprint", "say which lines of a file are the same problem"),
     "outbox": ("outbox", "list, show, retry or drop deliveries"),

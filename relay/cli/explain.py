@@ -75,19 +75,28 @@ def add_event(arguments: argparse.ArgumentParser) -> None:
     )
 
 
-def asked(options: argparse.Namespace, path: str) -> tuple[Rules, Event, float] | int:
-    """The rules, the event that is meant and when it is; else the exit status, and why is printed."""
-    from relay.reload import parser as line_parser  # noqa: PLC0415 - heavy, and not for --help
-    from relay.reload import prepare  # noqa: PLC0415
+def read_rules(path: str) -> Rules | int:
+    """The rules, whatever secrets are missing here; else the exit status, and the problems are printed."""
+    from relay.reload import prepare  # noqa: PLC0415 - heavy, and not for --help
 
     prepared = prepare(path, lenient_secrets=True)
     if prepared.rules is None:
         for problem in prepared.problems:
             print(problem, file=sys.stderr)
         return PROBLEM
+    return prepared.rules
+
+
+def asked(options: argparse.Namespace, path: str) -> tuple[Rules, Event, float] | int:
+    """The rules, the event that is meant and when it is; else the exit status, and why is printed."""
+    from relay.reload import parser as line_parser  # noqa: PLC0415 - heavy, and not for --help
+
+    rules = read_rules(path)
+    if isinstance(rules, int):
+        return rules
     try:
         now = moment(options.at, time.time())
-        return prepared.rules, _event(options, line_parser(prepared.rules.config), now), now
+        return rules, _event(options, line_parser(rules.config), now), now
     except ValueError as error:
         complain(error)
         return USAGE
@@ -163,6 +172,12 @@ def _live(path: str, at: str | None) -> Callable[[str], Alert | None]:
     return look
 
 
+def _waits(opens: float | None) -> str:
+    if opens is None:
+        return "is never told: outside of their hours, or the rule's, at all times"
+    return f"is outside of their hours, or the rule's: told from {when(opens)} on what happened meanwhile"
+
+
 def _text(data: dict[str, Any]) -> str:
     event = data["event"]
     lines = [
@@ -182,6 +197,8 @@ def _text(data: dict[str, Any]) -> str:
         for told in route["told"]:
             way = ", then ".join(f"{backend} ({to})" for backend, to in told["addresses"])
             lines.append(f"  tells {told['recipient']} by {way}")
+        for recipient, opens in route["waiting"].items():
+            lines.append(f"  {recipient} {_waits(opens)}")
         if not route["told"]:
             lines.append("  nobody is told now")
     return "\n".join(lines)

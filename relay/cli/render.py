@@ -66,12 +66,12 @@ def main(name: str, given: Sequence[str]) -> int:
 async def _rendered(
     rules: Rules, event: Event, now: float, options: argparse.Namespace
 ) -> list[dict[str, Any]]:
-    from relay.routing.recipients import addresses  # noqa: PLC0415 - heavy, and not for --help
+    from relay.routing.recipients import reached_by  # noqa: PLC0415 - heavy, and not for --help
 
     shown = []
     taking = rules.ruleset.route(event)
     for rule in taking:
-        for reached in addresses(rules.config, rule.to, now):
+        for reached in reached_by(rules.config, rule, now, event):
             for way in reached.addresses:
                 if way.backend in options.backend or not options.backend:
                     told = (way.backend, reached.recipient, way.to)
@@ -165,7 +165,9 @@ def _no_rule() -> Rule:
 
 def _somebody(config: Config, backend: str) -> tuple[str, str]:
     """A recipient who has an address at that backend, and the address."""
+    from relay.config.people import address_of, ways_of  # noqa: PLC0415 - with the rest
+
     for name, recipient in config.recipients.items():
-        if isinstance(recipient, dict) and backend in recipient:
-            return name, recipient[backend]
+        if way := ways_of(recipient).get(backend):
+            return name, address_of(way)
     return "", "nobody"

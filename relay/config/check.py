@@ -36,7 +36,12 @@ from relay.values import Secret, format_duration, parse_rate
 
 UNREAD: Final = object()
 
-_SECTIONS: Final = {"recipient": "recipients", "backend": "backends", "source text": "sources"}
+_SECTIONS: Final = {
+    "recipient": "recipients",
+    "backend": "backends",
+    "source text": "sources",
+    "calendar": "calendars",
+}
 
 
 class Mention(Struct, frozen=True):
@@ -104,7 +109,8 @@ class Checker:
     def _one_of(self, kind: Bare, node: Node) -> Any:
         keys = {first_key(option): option for option in kind.options if bare(option).is_struct}
         chosen = option_for(kind.options, node)
-        if isinstance(node, Table) and len(keys) > 1:
+        has_table = any(bare(option).is_table for option in kind.options)
+        if isinstance(node, Table) and len(keys) > 1 and (keys.keys() & node.pairs.keys() or not has_table):
             return self._told_apart(keys, node)
         return self._wrong(kind, node) if chosen is None else self.value(chosen, node)
 

@@ -6,8 +6,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from relay.config.calendars import with_calendars
 from relay.config.files import beside
 from relay.config.nodes import Table
+from relay.config.owners import with_owners
 from relay.config.people import check_people, names_in
 from relay.config.problems import Problems, quoted
 from relay.config.schema import Config, Place, SocketSource
@@ -20,6 +22,7 @@ _OPERATORS: Final = ("operators", "ops")  # who is meant where `operators` isn't
 def finished(config: Config, root: Table, problems: Problems) -> Config:
     """The configuration with its defaults, checked across its sections."""
     _check_rule_names(config, problems)
+    config = with_owners(with_calendars(config, root, problems), root, problems)
     check_people(config, root, problems)
     config = replace(config, store=config.store or STORE)
     config = replace(

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Final, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo
 
-from relay.config import patterns
+from relay.config import patterns, windows
 from relay.config.files import beside
 from relay.config.nodes import Scalar
 from relay.config.problems import hint, quoted
@@ -145,13 +145,24 @@ def start(node: Scalar) -> str:
         datetime.fromisoformat(moment if named else node.text)
     except ValueError:
         raise ValueError(f"{node.given} is no date and time: write 2026-01-05T09:00") from None
+    if named:
+        _known_zone(zone)
+    return node.text
+
+
+def zone(node: Scalar) -> str:
+    """The name of a time zone."""
+    _known_zone(text(node))
+    return node.text
+
+
+def _known_zone(name: str) -> None:
     try:
-        ZoneInfo(zone if named else "UTC")
+        ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise ValueError(
-            f"{quoted(zone)} is no time zone: write Europe/Berlin, Asia/Shanghai, UTC ..."
+            f"{quoted(name)} is no time zone: write Europe/Berlin, Asia/Shanghai, UTC ..."
         ) from None
-    return node.text
 
 
 def pattern(node: Scalar) -> str:
@@ -188,6 +199,10 @@ KINDS: Final[dict[str, Callable[[Scalar], Any]]] = {
     "mode": mode,
     "encoding": encoding,
     "start": start,
+    "zone": zone,
+    "window": lambda node: windows.window(text(node)),
+    "dates": lambda node: windows.dates(text(node)),
+    "calendar": name,  # as `recipient`
     "pattern": pattern,
     "template": template,
     "message text": lambda node: patterns.message_text(text(node)),

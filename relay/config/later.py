@@ -23,7 +23,5 @@ LATER: Final[Mapping[Any, Mapping[str, str]]] = {
         "group_by": "each problem is told by itself",
         "inhibit": "no alert holds back another",
         "escalate": "reminders go to the same recipients",
-        "active": "the rule holds at all times",
-        "mute": "nothing is held back",
     },
 }

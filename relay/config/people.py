@@ -7,24 +7,25 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from relay.config.check import Mention
-from relay.config.nodes import Table
+from relay.config.nodes import Node, Table
 from relay.config.problems import Problems, hint, quoted
-from relay.config.schema import Config, Place, Rota
+from relay.config.schema import Config, Owner, Person, Place, Rota, Team, Way
 
-Recipient = dict[str, str] | tuple[str, ...] | Rota
+Ways = Mapping[str, str | Way]  # by backend
+Recipient = dict[str, str | Way] | tuple[str, ...] | Rota | Person | Team | Owner
 Recipients = dict[str, Recipient]
 Teams = Mapping[str, tuple[str, ...]]  # the members of each recipient; none for a person
 
 MAX_TEAMS: Final = 20  # teams within teams: routing expands them one within the other
 
-_WORDS: Final = {"recipients": "recipient", "backends": "backend"}
+_WORDS: Final = {"recipients": "recipient", "backends": "backend", "calendars": "calendar"}
 _CIRCLES: Final = 20  # circles told of at once
 _SHOWN: Final = 6  # names of a circle that a problem spells out
 
 
 def check_mentions(mentions: Iterable[Mention], root: Table, problems: Problems) -> None:
     """Each name stands in its section (well or badly written: that is told there)."""
-    sections = {section: names_in(root, section) for section in ("recipients", "backends", "sources")}
+    sections = {section: names_in(root, section) for section in ("sources", *_WORDS)}
     if http := root.get("http"):
         sections["sources"].setdefault("http", http.place)  # what comes in there is its events' source
     for mention in mentions:
@@ -42,7 +43,7 @@ def check_people(config: Config, root: Table, problems: Problems) -> None:
     """Teams have an end, and behind each name there is an address."""
     recipients = config.recipients
     places = names_in(root, "recipients")
-    teams = {name: _members(recipient) for name, recipient in recipients.items()}
+    teams = {name: members_of(recipient) for name, recipient in recipients.items()}
     circles, depths = walked(teams)
     _tell_of_teams(circles, depths, places, problems)
     _check_addresses(config, root, problems)
@@ -59,9 +60,28 @@ def names_in(root: Table, section: str) -> dict[str, Place]:
     return {name: key.place for name, (key, _) in found.pairs.items()} if isinstance(found, Table) else {}
 
 
-def _members(recipient: Recipient) -> tuple[str, ...]:
-    if isinstance(recipient, Rota):
-        return recipient.rota
+def ways_of(recipient: Recipient) -> Ways:
+    """The addresses of a person or room, in order; none for a recipient that stands for others."""
+    if isinstance(recipient, Person):
+        return recipient.addresses
+    return recipient if isinstance(recipient, dict) else {}
+
+
+def address_of(way: str | Way) -> str:
+    """The account, room or mail address."""
+    return way.to if isinstance(way, Way) else way
+
+
+def members_of(recipient: Recipient) -> tuple[str, ...]:
+    """Everyone a recipient may stand for, by name; nobody for a person or room."""
+    match recipient:
+        case Rota():
+            stand_ins = (name for override in recipient.overrides for name in override.to)
+            return tuple(dict.fromkeys((*recipient.rota, *stand_ins)))
+        case Team():
+            return recipient.team
+        case Owner():
+            return tuple(dict.fromkeys((*recipient.else_, *recipient.names.values())))
     return recipient if isinstance(recipient, tuple) else ()
 
 
@@ -104,12 +124,18 @@ def _check_addresses(config: Config, root: Table, problems: Problems) -> None:
     section = root.get("recipients")
     for name, recipient in config.recipients.items():
         person = section.get(name) if isinstance(section, Table) else None
-        if not isinstance(recipient, dict) or not isinstance(person, Table):
+        if isinstance(recipient, Person) and isinstance(person, Table):
+            person = person.get("addresses")
+        if not isinstance(person, Table):
             continue
-        for backend, to in recipient.items():
+        for backend, way in ways_of(recipient).items():
             settings = config.backends.get(backend)
-            if settings and (refused := settings.refuses(to)):
-                problems.error(person.pairs[backend][1].place, refused)
+            if settings and (refused := settings.refuses(address_of(way))):
+                problems.error(_written(person.pairs[backend][1]).place, refused)
+
+
+def _written(way: Node) -> Node:
+    return way.get("to") or way if isinstance(way, Table) else way
 
 
 def _excused(recipients: Recipients, teams: Teams, root: Table) -> set[str]:
@@ -127,7 +153,7 @@ def _reached(recipients: Recipients, teams: Teams, excused: Iterable[str]) -> se
     for team, members in teams.items():
         for member in members:
             belongs_to[member].append(team)
-    ways = [name for name, recipient in recipients.items() if isinstance(recipient, dict) and recipient]
+    ways = [name for name, recipient in recipients.items() if ways_of(recipient)]
     ways += excused
     reached: set[str] = set()
     while ways:

@@ -38,6 +38,8 @@ Listen = Annotated[str, Meta(extra={"kind": "listen"})]  # 127.0.0.1:8787, [::1]
 HostName = Annotated[str, Meta(extra={"kind": "host"})]
 LineSize = Annotated[Size, Meta(ge=1024, le=64 * 1024 * 1024)]
 Count = Annotated[int, Meta(ge=1)]
+Zone = Annotated[str, Meta(extra={"kind": "zone"})]  # Asia/Shanghai; "": the host's
+CalendarName = Annotated[str, Meta(extra={"kind": "calendar"})]  # of one that is there
 
 SHORTEST_TOKEN: Final = 16  # characters
 
@@ -72,6 +74,52 @@ NameText = Annotated[Text, Meta(extra={"kind": "name text"})]
 MessageText = Annotated[Text, Meta(extra={"kind": "message text"})]
 
 
+class Dates(Struct, frozen=True):
+    """`2026-10-01`, or `2026-10-01..2026-10-07` with both ends; as days since 1 January of year 1."""
+
+    first: int
+    last: int
+
+
+class Window(Struct, frozen=True):
+    """Times that come again: `mon-fri 09:00-18:00`, `22:00-06:00`, `workdays`, `2026-10-01..2026-10-07`.
+
+    Days are any of `mon` ... `sun`, `mon-fri`, `workdays`, `weekends`, `holidays` (as the calendar has them)
+    and dates; none named: every day. Times are the wall clock's, in minutes since midnight; one past 1440
+    ends on the next day: `fri 22:00-06:00` ends on Saturday morning. No times: the whole day.
+    """
+
+    text: str  # as written
+    weekdays: frozenset[int] = frozenset()  # 0 is Monday
+    kinds: frozenset[str] = frozenset()  # of `workdays weekends holidays`
+    dates: tuple[Dates, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ((0, 1440),)
+
+
+SomeDates = Annotated[tuple[Annotated[Dates, Meta(extra={"kind": "dates"})], ...], Meta()]
+Windows = tuple[Annotated[Window, Meta(extra={"kind": "window"})], ...]  # any of them
+
+
+class Hours(Struct, frozen=True, kw_only=True):
+    """When someone is to be told. Outside of it messages wait; then one says what happened meanwhile."""
+
+    active: Windows = ()  # none: always
+    mute: Windows = ()  # not then, although it is within `active`
+    zone: Zone = ""  # in which both are meant
+    calendar: CalendarName = ""  # of workdays and holidays; default: the only one there is
+
+
+class Calendar(Struct, frozen=True, kw_only=True):
+    """Public holidays, and weekend days that are worked instead (调休): a file's name, or in full."""
+
+    file: FilePath = ""  # .ics, or a text with a line for each day: `2026-10-10 workday`
+    holidays: SomeDates = ()
+    workdays: SomeDates = ()  # these come before holidays
+    weekend: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = ("sat", "sun")
+    off: Annotated[frozenset[int], Meta(extra={"derived": True})] = frozenset()  # all of the above, by day
+    on: Annotated[frozenset[int], Meta(extra={"derived": True})] = frozenset()
+
+
 class Match(Struct, frozen=True, kw_only=True):
     """Conditions that must all hold; each is a tuple that means any of."""
 
@@ -90,8 +138,8 @@ class Example(Struct, frozen=True):
     place: Place = Place("", 0, 0)
 
 
-class Rule(Struct, frozen=True, kw_only=True):
-    """Which events matter, who hears of them, and how often."""
+class Rule(Hours, frozen=True, kw_only=True):
+    """Which events matter, who hears of them, how often, and when (`active`, `mute`: else they wait)."""
 
     name: Title
     match: Match = Match()
@@ -146,16 +194,67 @@ class TailSource(Struct, frozen=True, kw_only=True):
         return []
 
 
-class Rota(Struct, frozen=True, kw_only=True):
-    """People who take turns."""
+class Way(Struct, frozen=True, kw_only=True):
+    """An address that is used at times only, by the person's zone and calendar: `{to: X, active: ...}`."""
+
+    to: To
+    active: Windows = ()
+    mute: Windows = ()
+    place: Place = Place("", 0, 0)
+
+
+class Person(Hours, frozen=True, kw_only=True):
+    """A person or room with hours; the short form `{rtx: wangwei, mail: w@example.com}` has none."""
+
+    addresses: Annotated[dict[BackendName, To | Way], Meta(min_length=1)]  # in order of preference
+    place: Place = Place("", 0, 0)
+
+
+class Team(Hours, frozen=True, kw_only=True):
+    """A team with hours of its own; the short form `[wang, li]` has none."""
+
+    team: Annotated[RecipientNames, Meta(min_length=1)]
+
+
+class Override(Struct, frozen=True, kw_only=True):
+    """Who is on duty instead, for a while; of several that hold, the last counts."""
+
+    to: Annotated[RecipientNames, Meta(min_length=1)]
+    from_: Start = field(name="from")
+    until: Start  # a date alone: to its end
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What no single field shows: (field, what is wrong with it)."""
+        is_before = self.until[:16] < self.from_[:16] and self.until[:10] != self.from_[:10]
+        is_same = "T" in self.until and self.until == self.from_
+        return [("until", "`until` is not after `from`")] if is_before or is_same else []
+
+
+class Rota(Hours, frozen=True, kw_only=True):
+    """People who take turns. A change of turns stays at the same time of day when clocks change."""
 
     rota: Annotated[RecipientNames, Meta(min_length=1)]
     every: Time
-    from_: Start = field(name="from")  # in the host's zone unless it names one
+    from_: Start = field(name="from")  # in `zone`, else the host's, unless it names one itself
+    overrides: tuple[Override, ...] = ()
 
 
-# A recipient is a person or room (addresses in order of preference), a team (names), or a rota.
-type_of_recipient = dict[BackendName, To] | RecipientNames | Rota
+class Owner(Struct, frozen=True, kw_only=True):
+    """Whoever a CODEOWNERS file names for the file of the innermost application frame of a stack trace.
+
+    `@wang` and `@org/wang` are the recipient `wang`, an address is the recipient who has it, unless `names`
+    says otherwise.
+    """
+
+    owner: FilePath  # the CODEOWNERS file
+    else_: RecipientNames = field(name="else")  # where there is no frame, no owner, or nobody by that name
+    root: FilePath = ""  # the repository as its traces name it; default: the folder that CODEOWNERS is for
+    names: dict[str, RecipientName] = field(default_factory=dict)  # "@org/payments": payments
+    entries: Annotated[tuple[tuple[str, tuple[str, ...]], ...], Meta(extra={"derived": True})] = ()
+
+
+# A person or room (addresses in order of preference), a team (names), a rota, or the owner of the code.
+type_of_recipient = dict[BackendName, To | Way] | RecipientNames | Rota | Person | Team | Owner
 
 
 class Retention(Struct, frozen=True, kw_only=True):
@@ -213,5 +312,6 @@ class Config(Struct, frozen=True, kw_only=True):
     sources: dict[Name, SocketSource | TailSource] = field(default_factory=dict)
     backends: dict[Name, Settings] = field(default_factory=dict)
     recipients: dict[Name, type_of_recipient] = field(default_factory=dict)
+    calendars: dict[Name, FilePath | Calendar] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     files: Annotated[tuple[str, ...], Meta(extra={"derived": True})] = ()  # the files it was read from

@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import FieldInfo, fields
 
 from relay.config.nodes import Listing, Node, Table
-from relay.config.schema import Place, Text
+from relay.config.schema import Place
 
 
 class Bare(Struct, frozen=True):
@@ -52,8 +52,8 @@ class Bare(Struct, frozen=True):
 
     @property
     def is_struct(self) -> bool:
-        """Whether it is written as a mapping with known keys."""
-        return isinstance(self.type, type) and issubclass(self.type, Struct) and self.type is not Text
+        """Whether it is written as a mapping with known keys; with a kind it is a single value."""
+        return isinstance(self.type, type) and issubclass(self.type, Struct) and not self.kind
 
 
 def bare(wanted: Any) -> Bare:
@@ -91,8 +91,10 @@ def has_default(field: FieldInfo) -> bool:
 
 
 def first_key(struct: Any) -> str:
-    """The key by which a struct is told apart from others."""
-    return next(iter(keys_of(struct)))
+    """The key by which a struct is told apart from others: the first that isn't its base's."""
+    bases = [base for base in struct.__mro__[1:] if issubclass(base, Struct) and base is not Struct]
+    inherited = {key for base in bases for key in keys_of(base)}
+    return next(key for key in (*keys_of(struct), "") if key not in inherited)
 
 
 def option_for(options: Sequence[Any], node: Node) -> Any:
@@ -100,8 +102,9 @@ def option_for(options: Sequence[Any], node: Node) -> Any:
     kinds = [(bare(option), option) for option in options]
     lists = [option for kind, option in kinds if kind.is_list]
     if isinstance(node, Table):
-        keyed = [option for kind, option in kinds if kind.is_struct and first_key(option) in node.pairs]
-        fitting = keyed + [option for kind, option in kinds if kind.is_table]
+        structs = [option for kind, option in kinds if kind.is_struct]
+        keyed = [option for option in structs if first_key(option) in node.pairs]
+        fitting = keyed + [option for kind, option in kinds if kind.is_table] + structs
     elif isinstance(node, Listing):
         fitting = lists
     else:

@@ -76,6 +76,13 @@ class AlertRow(Struct, kw_only=True):
     trace: Json
 
 
+class Seen(Struct, frozen=True, gc=False):
+    """Events of one source, module and level: the latest of them, and how many the store holds."""
+
+    event: Event
+    count: int
+
+
 class Store(Protocol):
     """The verbs. `now` is always relay's clock, never the engine's own."""
 
@@ -153,6 +160,17 @@ class Store(Protocol):
 
     async def recent_attempts(self, backend: str, since: float, most: int = 100_000) -> list[Tried]:
         """That backend's latest attempts since then, oldest first: limits survive a restart."""
+        ...
+
+    async def seen(self, since: float, most: int) -> list[Seen]:
+        """What events there were since then, by source, module and level; one more for an alert's first.
+
+        Not those that no rule wanted and that nobody was promised: they aren't stored.
+        """
+        ...
+
+    async def last_outcomes(self, since: float) -> list[Attempt]:
+        """The latest attempt at each address since then."""
         ...
 
     async def positions(self) -> list[Position]:

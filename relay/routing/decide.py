@@ -6,6 +6,9 @@ and the next window (`repeat[1]`, ...; the last one repeats) opens; if there wer
 told at once. Quiet for `resolve_after`: resolved, told once. Without `resolve_after`: closed after a day or
 more, told only if events are still to be accounted for. So each event is counted in exactly one message.
 
+Hours: whoever is outside of theirs (or the rule is outside of its own) waits, and is told in one message what
+happened meanwhile when they begin. So each recipient, too, finds each event counted in exactly one message.
+
 All of it is a pure function of the alert, the rule and `now`, so a restart changes nothing.
 """
 
@@ -18,7 +21,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.config.schema import Rule
-from relay.models import Address, Alert, AlertState, Event, Json, Level, Reason
+from relay.models import Address, Alert, AlertState, Event, Json, Level, Reason, Standing
+from relay.routing import standings
+from relay.routing.calendar import NEVER
 from relay.routing.fingerprint import Fingerprint
 from relay.routing.recipients import Reached
 from relay.values import format_duration
@@ -45,6 +50,9 @@ class Told(Struct, frozen=True, gc=False):
     recipient: str
     addresses: tuple[Address, ...]
     reason: Reason
+    known: int = 0  # events of the alert that they have been told of before
+    since: float = 0.0  # when that was; 0.0: never
+    not_before: float = 0.0  # when their hours begin, where the alert won't be there to wait for it
 
 
 class Decision(Struct, frozen=True):
@@ -53,7 +61,7 @@ class Decision(Struct, frozen=True):
     reason: Reason
     alert: Alert  # the new state; the very object given if nothing changed
     told: tuple[Told, ...]
-    trace: Json  # rule, reason, why, who is told, when time alone would act next
+    trace: Json  # rule, reason, why, who is told, who waits until when, when time alone would act next
 
 
 def fold(events: Sequence[Event]) -> Occurrence:
@@ -93,24 +101,33 @@ def decide(
     return _again(rule, _clamped(alert, now), occurrence, reached, now)
 
 
-def due(alert: Alert, rule: Rule | None, now: float = float("inf")) -> float | None:
+def due(
+    alert: Alert, rule: Rule | None, now: float = float("inf"), reached: Sequence[Reached] = ()
+) -> float | None:
     """When time alone makes something happen to the alert; None: never.
 
-    With `now`, times that a clock set back has left in the future count as now.
+    With `now`, times that a clock set back has left in the future count as now. `reached` as of now is
+    needed for an alert with standings: somebody may be waiting.
     """
     if alert.state is AlertState.RESOLVED:
         return None
     end = min(alert.touched_at, now) + _patience(rule)
-    if rule is None or not _owes_reminder(rule, alert):
+    if rule is None:
         return end
-    return min(end, _window_end(rule, alert, now))
+    wakes = [each.look_at for each, standing in standings.of(alert, reached) if standing.waiting]
+    if alert.state is AlertState.FIRING and alert.notified_at and wakes:
+        end = min(end, *wakes)
+    if not _owes_reminder(rule, alert):
+        return end
+    earliest = min((each.look_at for each in reached), default=0.0)  # all outside of their hours: not before
+    return min(end, max(_window_end(rule, alert, now), earliest))
 
 
 def _first(rule: Rule, alert: Alert, reached: Sequence[Reached], now: float) -> Decision:
     if not rule.to:
         return _quiet(Reason.DROPPED, rule, alert, "the rule has no recipients (to: [])", now)
     why = "a new problem" if reached else "a new problem, but none of the rule's recipients has an address"
-    return _tell(Reason.FIRST, rule, _notified(alert, now), reached, why, now)
+    return _tell(Reason.FIRST, rule, alert, reached, why, now)
 
 
 def _new(rule: Rule, occurrence: Occurrence, now: float, id_: int, fingerprint: Fingerprint) -> Alert:
@@ -140,11 +157,12 @@ def _again(
     if not rule.to:
         return _quiet(Reason.DROPPED, rule, counted, "the rule has no recipients (to: [])", now)
     if alert.state is AlertState.ACKED:
-        return _quiet(Reason.WINDOW, rule, counted, "acknowledged: counted, no reminders", now)
+        return _quiet(Reason.WINDOW, rule, counted, "acknowledged: counted, no reminders", now, reached)
     if alert.level < Level.CRITICAL <= counted.level:
         return _remind(rule, counted, reached, f"it became critical, it was {alert.level.word}", now)
     if now < _window_end(rule, alert, now):
-        return _quiet(Reason.WINDOW, rule, counted, "within the window of the last message: counted", now)
+        why = "within the window of the last message: counted"
+        return _quiet(Reason.WINDOW, rule, counted, why, now, reached)
     return _remind(rule, counted, reached, "it goes on, and the window is over", now)
 
 
@@ -155,7 +173,25 @@ def _time_passed(rule: Rule | None, alert: Alert, reached: Sequence[Reached], no
         return _end(rule, alert, reached, now)
     if rule is not None and _owes_reminder(rule, alert) and now >= _window_end(rule, alert, now):
         return _remind(rule, alert, reached, "it went on, and the window is over", now)
-    return _quiet(Reason.QUIET, rule, alert, "nothing is owed yet", now)
+    if rule is not None and alert.state is AlertState.FIRING and alert.notified_at:
+        return _catch_up(rule, alert, reached, now)
+    return _quiet(Reason.QUIET, rule, alert, "nothing is owed yet", now, reached)
+
+
+def _catch_up(rule: Rule, alert: Alert, reached: Sequence[Reached], now: float) -> Decision:
+    """Those whose hours have begun are told what happened meanwhile; the others know it already."""
+    ready = [
+        (each, standing)
+        for each, standing in standings.of(alert, reached)
+        if standing.waiting and not each.opens_at
+    ]
+    if not ready:
+        return _quiet(Reason.QUIET, rule, alert, "nothing is owed yet", now, reached)
+    told = tuple(_told(Reason.REMINDER, each, standing) for each, standing in ready)
+    reason = Reason.REMINDER if any(each.reason is Reason.REMINDER for each in told) else Reason.FIRST
+    alert = standings.caught_up(alert, reached, now)
+    why = "their hours have begun: what happened meanwhile"
+    return Decision(reason, alert, told, _trace(reason, rule, alert, told, why, now, reached))
 
 
 def _end(rule: Rule | None, alert: Alert, reached: Sequence[Reached], now: float) -> Decision:
@@ -165,36 +201,65 @@ def _end(rule: Rule | None, alert: Alert, reached: Sequence[Reached], now: float
         return _quiet(Reason.CLOSED, rule, over, f"{quiet}, and its rule is gone", now)
     resolves = rule.resolve_after is not None
     reason = Reason.RESOLVED if resolves else Reason.CLOSED
-    if not alert.notified_at or not rule.to:
+    if not (alert.notified_at or alert.standings) or not rule.to:
         return _quiet(reason, rule, over, f"{quiet}; nobody was told of it", now)
     if resolves:
-        return _tell(reason, rule, _notified(over, now), reached, quiet, now)
-    if alert.count == alert.notified_count:
+        return _tell(reason, rule, over, reached, quiet, now)
+    behind = [each for each, standing in standings.of(alert, reached) if standing.count < alert.count]
+    if not behind:
         return _quiet(reason, rule, over, f"{quiet}, and every event has been told", now)
-    return _tell(reason, rule, _notified(over, now), reached, f"{quiet}; its last events are told", now)
+    return _tell(reason, rule, over, behind, f"{quiet}; its last events are told", now)
 
 
 def _remind(rule: Rule, alert: Alert, reached: Sequence[Reached], why: str, now: float) -> Decision:
-    """A first message is still owed where the rule had no recipients until a reload gave it some."""
+    """A first message is still owed where nobody could be told until now."""
     if not alert.notified_at:
-        return _tell(Reason.FIRST, rule, _notified(alert, now), reached, why, now)
-    reminded = replace(_notified(alert, now), reminders=alert.reminders + 1)
-    return _tell(Reason.REMINDER, rule, reminded, reached, why, now)
+        return _tell(Reason.FIRST, rule, alert, reached, why, now)
+    decision = _tell(Reason.REMINDER, rule, alert, reached, why, now)
+    if decision.reason is Reason.MUTED:
+        return decision
+    return replace(decision, alert=replace(decision.alert, reminders=alert.reminders + 1))
 
 
 def _tell(
     reason: Reason, rule: Rule, alert: Alert, reached: Sequence[Reached], why: str, now: float
 ) -> Decision:
-    told = tuple(Told(each.recipient, each.addresses, reason) for each in reached)
-    return Decision(reason, alert, told, _trace(reason, rule, alert, told, why, now))
+    """Whoever is within their hours is told; the others wait, or get a message that waits for them."""
+    standing = standings.of(alert, reached)
+    if alert.state is AlertState.RESOLVED:
+        told = tuple(_told(reason, each, known) for each, known in standing if each.opens_at < NEVER)
+        alert = replace(_notified(alert, now), standings=())
+    elif reached and all(each.opens_at for each in reached):
+        told, reason = (), Reason.MUTED
+        why = f"{why}, but all its recipients, or the rule, are outside of their hours"
+        alert = replace(alert, standings=standings.waiting(alert, reached))
+    else:
+        told = tuple(_told(reason, each, known) for each, known in standing if not each.opens_at)
+        alert = replace(_notified(alert, now), standings=standings.waiting(alert, reached))
+    return Decision(reason, alert, told, _trace(reason, rule, alert, told, why, now, reached))
 
 
-def _quiet(reason: Reason, rule: Rule | None, alert: Alert, why: str, now: float) -> Decision:
-    return Decision(reason, alert, (), _trace(reason, rule, alert, (), why, now))
+def _told(reason: Reason, each: Reached, standing: Standing) -> Told:
+    """One who hears of it now for the first time isn't reminded."""
+    if reason is Reason.REMINDER and not standing.at:
+        reason = Reason.FIRST
+    return Told(each.recipient, each.addresses, reason, standing.count, standing.at, each.opens_at)
+
+
+def _quiet(
+    reason: Reason, rule: Rule | None, alert: Alert, why: str, now: float, reached: Sequence[Reached] = ()
+) -> Decision:
+    return Decision(reason, alert, (), _trace(reason, rule, alert, (), why, now, reached))
 
 
 def _trace(
-    reason: Reason, rule: Rule | None, alert: Alert, told: tuple[Told, ...], why: str, now: float
+    reason: Reason,
+    rule: Rule | None,
+    alert: Alert,
+    told: tuple[Told, ...],
+    why: str,
+    now: float,
+    reached: Sequence[Reached] = (),
 ) -> Json:
     return {
         "at": now,
@@ -203,9 +268,15 @@ def _trace(
         "why": why,
         "to": list(rule.to) if rule is not None else [],
         "told": {each.recipient: [f"{a.backend}:{a.to}" for a in each.addresses] for each in told},
+        "waiting": {each.recipient: _or_never(each.opens_at) for each in reached if each.opens_at},
         "count": alert.count,
-        "next": due(alert, rule),
+        "next": due(alert, rule, now, reached),
     }
+
+
+def _or_never(at: float) -> float | None:
+    """JSON has no infinity."""
+    return at if at < NEVER else None
 
 
 def _counted(alert: Alert, occurrence: Occurrence, now: float) -> Alert:

@@ -10,7 +10,7 @@ from relay.config.schema import Config, Rule
 from relay.models import Address, Alert, Event, Json, Reason
 from relay.routing.decide import Decision, decide, fold
 from relay.routing.fingerprint import Fingerprint, fingerprint
-from relay.routing.recipients import Reached, addresses
+from relay.routing.recipients import Reached, reached_by
 from relay.routing.ruleset import Ruleset, Step
 
 LiveAlert = Callable[[str], Alert | None]  # the alert with that fingerprint, if one is live
@@ -61,7 +61,7 @@ def explain(ruleset: Ruleset, config: Config, event: Event, live: LiveAlert, now
 
 def _route(rule: Rule, config: Config, event: Event, live: LiveAlert, now: float) -> Route:
     problem = fingerprint(event, rule)
-    reached = addresses(config, rule.to, now)
+    reached = reached_by(config, rule, now, event)
     decision = decide(rule, live(problem.key), fold([event]), reached, now, fingerprint=problem)
     return Route(rule.name, problem, tuple(reached), decision)
 
@@ -77,6 +77,7 @@ def _route_json(route: Route) -> Json:
         "next": decision.trace["next"],
         "count": decision.alert.count,
         "told": [_person(told.recipient, told.addresses) for told in decision.told],
+        "waiting": decision.trace["waiting"],
         "recipients": [_person(reached.recipient, reached.addresses) for reached in route.reached],
     }
 

@@ -5,24 +5,29 @@ from __future__ import annotations
 from typing import Final
 
 from relay.models import Alert, AlertState, Event, Message
-from relay.routing.decide import Decision
+from relay.routing.decide import Decision, Told
 
 MOST_TEXT: Final = 4096  # bytes of UTF-8
 MOST_LINES: Final = 40
 _CUT: Final = "..."  # stands where lines were left out
 
 
-def message(decision: Decision, before: Alert | None, sample: Event | None, key: str) -> Message:
+def message(
+    decision: Decision, before: Alert | None, sample: Event | None, key: str, told: Told | None = None
+) -> Message:
     """What to tell about `decision`.
 
     `before` is the alert as it was (None: there was none), `sample` one of its events (None: no longer
-    stored), `key` is stable over retries.
+    stored), `key` is stable over retries. With `told`: what is new to that recipient.
     """
     alert = decision.alert
     if before is not None and (before.id != alert.id or before.state is AlertState.RESOLVED):
         before = None  # an earlier life of the same problem
+    known, since = (before.notified_count, before.notified_at) if before is not None else (0, 0.0)
+    if told is not None:
+        known, since = told.known, told.since
     return Message(
-        reason=decision.reason,
+        reason=told.reason if told is not None else decision.reason,
         title=alert.title,
         level=alert.level,
         rule=alert.rule,
@@ -38,8 +43,8 @@ def message(decision: Decision, before: Alert | None, sample: Event | None, key:
         hosts=alert.hosts,
         source=sample.source if sample is not None else "",
         origin=sample.origin if sample is not None else "",
-        more=alert.count - before.notified_count if before is not None and before.notified_at else 0,
-        since=before.notified_at if before is not None else 0.0,
+        more=alert.count - known if since else 0,
+        since=since,
         key=key,
     )
 

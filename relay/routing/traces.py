@@ -28,6 +28,10 @@ _AT: Final = re.compile(r"\s*at (?:async |new )?(?:[\w.@-]+/)*([^\s(/]+)[^(]*(?:
 _FILE: Final = re.compile(r'\s*File "([^"]+)", line \d+(?:, in (.+))?')
 _RUBY: Final = re.compile(r"\s*(?:from )?([^\s:]+\.rb):\d+:in [`'](?:[\w:]+[#.])?([^']+)'")
 _PHP: Final = re.compile(r"#\d+ (\S+)\(\d+\): ([^(\s]+)")
+_GO_FILE: Final = re.compile(r"\s+(\S+\.go):\d+")
+_DOTNET_FILE: Final = re.compile(r" in (\S.*):line \d+")
+_LINE_NUMBERS: Final = re.compile(r"(?::\d+){1,2}$")
+_JVM_FILE: Final = re.compile(r"\.(?:java|kt|scala|groovy)$")
 _INTRODUCTION: Final = re.compile(
     r"""
     (?:
@@ -72,17 +76,72 @@ class Trace(Struct, frozen=True):
 
 def trace_of(text: str) -> Trace | None:
     """The stack trace in the text; None if there is none."""
-    if "\n" not in text:
-        if "\\n\\tat " not in text and '\\n  File \\"' not in text:
-            return None
-        text = text.replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"')
-    if _IS_TRACE.search(text) is None:
+    text = _unfolded(text)
+    if "\n" not in text or _IS_TRACE.search(text) is None:
         return None
     lines = text.split("\n", _MOST_LINES)[:_MOST_LINES]
     python = any(line.lstrip().startswith('File "') for line in lines)
     frames = _frames(lines, go="goroutine " in text)
     innermost_first = frames[::-1] if python else frames
     return Trace(tuple(_thrown(lines, python=python)), tuple(innermost_first[:_MOST_FRAMES]))
+
+
+def file_of(text: str) -> str:
+    """The file of the innermost frame of the application's own, as the trace names it; "" without one.
+
+    A JVM prints a class and a file's bare name: the package's folders are put before it.
+    """
+    text = _unfolded(text)
+    if _IS_TRACE.search(text) is None:
+        return ""
+    lines = text.split("\n", _MOST_LINES)[:_MOST_LINES]
+    go = "goroutine " in text
+    found = ""
+    for place, line in enumerate(lines):
+        if line.startswith(("Caused by:", "created by")) and found:
+            break
+        following = lines[place + 1] if place + 1 < len(lines) else ""
+        if _frame(line, go=go) and (file := _file(line, following, go=go)):
+            found = file
+            if not line.lstrip().startswith('File "'):  # Python's innermost frame is the last
+                break
+    return found
+
+
+def _file(line: str, following: str, *, go: bool) -> str:
+    """The file that a frame line names; Go's stands on the next."""
+    stripped = line.lstrip()
+    if stripped.startswith('File "') and (found := _FILE.match(line)):
+        return found[1]
+    if ".rb:" in line and (found := _RUBY.match(line)):
+        return found[1]
+    if line.startswith("#") and (found := _PHP.match(line)):
+        return found[1]
+    if go and (found := _GO_FILE.match(following)):
+        return found[1]
+    if stripped.startswith("at ") and (found := _AT.match(line)):
+        return _named_file(found[1], found[2] or "", found[3])
+    return ""
+
+
+def _named_file(name: str, place: str, rest: str) -> str:
+    """Of `a.b.Pay.run(Pay.java:3)`, `run (/srv/app/pay.js:3:7)`, `Shop.Pay.Run() in /srv/Pay.cs:line 3`."""
+    if found := _DOTNET_FILE.search(rest):
+        return found[1]
+    file = _LINE_NUMBERS.sub("", place or name)
+    if not place:
+        return file if "/" in file else ""
+    if "/" in file or not _JVM_FILE.search(file):
+        return file.removeprefix("file://")
+    of_class = name.rpartition(".")[0].split("$")[0]  # without the function, and classes within classes
+    return "/".join([*of_class.split(".")[:-1], file])
+
+
+def _unfolded(text: str) -> str:
+    """A trace within one line of JSON, as the lines it stands for."""
+    if "\n" in text or ("\\n\\tat " not in text and '\\n  File \\"' not in text):
+        return text
+    return text.replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"')
 
 
 def _thrown(lines: list[str], *, python: bool) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay.errors import StoreError
-from relay.models import Address, Alert, AlertState, Delivery, DeliveryState
+from relay.models import Address, Alert, AlertState, Delivery, DeliveryState, Standing
 from relay.outbox.store import Commit, Settlement, Store
 from tests.outbox.samples import MAIL, NOW, RTX, alert, attempt, delivered, delivery, event, position, stored
 
@@ -68,6 +68,36 @@ class StoreContract:
         row = await store.alert(1)
         assert row is not None
         assert row.trace == {"n": 2}
+
+    async def test_who_waits_for_what_is_kept(self, store: Store) -> None:
+        waiting = Standing("wang", "oncall", 3, NOW, waiting=True)
+        await store.commit(Commit(alerts=[alert(1, standings=(waiting,))]))
+        assert (await store.live_alerts())[0].standings == (waiting,)
+        await store.commit(Commit(alerts=[alert(1)]))
+        assert (await store.live_alerts())[0].standings == ()
+
+    async def test_what_was_seen_by_source_module_and_level(self, store: Store) -> None:
+        events = [
+            stored(message="old", received_at=NOW - 9),
+            stored(message="first"),
+            stored(message="latest"),
+            stored(module="web"),
+        ]
+        over = alert(1, touched_at=NOW, count=7, state=AlertState.RESOLVED)
+        await store.commit(Commit(events=events, alerts=[over], samples={1: event(module="gone")}))
+        seen = [(each.event.module, each.event.message, each.count) for each in await store.seen(NOW, 9)]
+        text = event().message
+        assert seen == [("web", text, 1), ("pay.refund", "latest", 2), ("gone", text, 7)]
+        assert len(await store.seen(NOW, 1)) == 1
+
+    async def test_the_last_outcome_at_each_address(self, store: Store) -> None:
+        await _claimed(store, 2)
+        for number, outcome in ((1, "delivered"), (2, "rejected")):
+            made = attempt(number, outcome=outcome, started_at=NOW + number)
+            await store.settle([Settlement(delivery=delivery(number), attempt=made)])
+        (last,) = await store.last_outcomes(NOW)
+        assert (last.backend, last.outcome) == ("rtx", "rejected")
+        assert await store.last_outcomes(NOW + 3) == []
 
     async def test_a_new_alert_may_follow_one_that_ends_in_the_same_commit(self, store: Store) -> None:
         await store.commit(Commit(alerts=[alert(1, fingerprint="f")]))

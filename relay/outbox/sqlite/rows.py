@@ -19,6 +19,7 @@ from relay.models import (
     Message,
     Position,
     Reason,
+    Standing,
 )
 from relay.outbox.store import AlertRow, StoredEvent
 
@@ -27,7 +28,7 @@ Row = tuple[Any, ...]
 EVENT: Final = "time, source, module, level, message, labels, origin, id, program, alert, reason, received_at"
 ALERT: Final = (
     "id, fingerprint, rule, module, level, title, state, first_seen, last_seen, count,"
-    " notified_count, notified_at, reminders, touched_at, hosts"
+    " notified_count, notified_at, reminders, touched_at, hosts, standings"
 )
 DELIVERY: Final = (
     "id, alert, recipient, reason, backend, address, fallbacks, message, state, created_at,"
@@ -39,6 +40,7 @@ POSITION: Final = "source, dev, inode, path, offset, head, tail, seen_at"
 _encode: Final = msgspec.json.Encoder().encode
 _labels: Final = msgspec.json.Decoder(dict[str, str]).decode
 _hosts: Final = msgspec.json.Decoder(tuple[str, ...]).decode
+_standings: Final = msgspec.json.Decoder(tuple[Standing, ...]).decode
 _addresses: Final = msgspec.json.Decoder(tuple[Address, ...]).decode
 _message: Final = msgspec.json.Decoder(Message).decode
 _event: Final = msgspec.json.Decoder(Event).decode
@@ -99,6 +101,7 @@ def alert_row(alert: Alert, sample: Event | None, trace: Json | None) -> Row:
         alert.reminders,
         alert.touched_at,
         dump(alert.hosts) if alert.hosts else "[]",
+        dump(alert.standings) if alert.standings else "[]",
         None if sample is None else dump(sample),
         None if trace is None else dump(trace),
     )
@@ -122,6 +125,7 @@ def alert(row: Row) -> Alert:
         reminders=row[12],
         touched_at=row[13],
         hosts=_hosts(row[14]),
+        standings=_standings(row[15]) if row[15] != "[]" else (),
     )
 
 

@@ -14,13 +14,13 @@ from typing import Final, Self
 from relay.clock import Clock
 from relay.errors import StoreFullError
 from relay.models import Address, Alert, Attempt, Delivery, DeliveryState, Json, Position
-from relay.outbox.sqlite import reads, writes
+from relay.outbox.sqlite import reads, seen, writes
 from relay.outbox.sqlite.lock import Lock
 from relay.outbox.sqlite.prepare import make_folder, prepare
 from relay.outbox.sqlite.reader import Reader
 from relay.outbox.sqlite.reserve import Reserve
 from relay.outbox.sqlite.writer import Work, Writer
-from relay.outbox.store import AlertRow, Commit, Settlement, StoredEvent, Tried
+from relay.outbox.store import AlertRow, Commit, Seen, Settlement, StoredEvent, Tried
 
 BUSY_TIMEOUT: Final = 5.0  # seconds that a write waits for another process's lock
 
@@ -125,6 +125,12 @@ class SqliteStore:
 
     async def recent_attempts(self, backend: str, since: float, most: int = 100_000) -> list[Tried]:
         return await self._reader.run(reads.recent_attempts, backend, since, most)
+
+    async def seen(self, since: float, most: int) -> list[Seen]:
+        return await self._reader.run(seen.events, since, most)
+
+    async def last_outcomes(self, since: float) -> list[Attempt]:
+        return await self._reader.run(seen.outcomes, since)
 
     async def positions(self) -> list[Position]:
         return await self._reader.run(reads.positions)

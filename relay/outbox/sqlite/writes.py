@@ -24,6 +24,7 @@ _UPSERT_ALERTS: Final = """
         first_seen = excluded.first_seen, last_seen = excluded.last_seen, count = excluded.count,
         notified_count = excluded.notified_count, notified_at = excluded.notified_at,
         reminders = excluded.reminders, touched_at = excluded.touched_at, hosts = excluded.hosts,
+        standings = excluded.standings,
         sample = coalesce(excluded.sample, sample), trace = coalesce(excluded.trace, trace)
 """
 _UPDATE_DELIVERIES: Final = """
