@@ -117,9 +117,10 @@ _PLAIN_LEVEL: Final = _rows(
     rf"[\[(<|] ?(?:\w+:)?(?P<level>(?i:{_WORDS})) *[\])>|]"
     rf"|(?P<shout>{_WORDS.upper()})(?!\w)"
     rf"|(?P<said>(?i:{_WORDS})):(?!\S))",
-    # ... level=error ..., "severity":"ERROR"
-    rf"[^\n]*?\b(?:level|lvl|severity)\"?[=:] ?\"?{_ANY}",
 )
+# ... level=error ..., "severity":"ERROR"
+_NAMED_LEVEL: Final = re.compile(rf"[^\n]*?\b(?:level|lvl|severity)\"?[=:] ?\"?{_ANY}")
+_NAMES: Final = ("level", "lvl", "severity")
 # After a time, one word (a host, a program) may come first.
 _TIMED_LEVEL: Final = re.compile(rf"\S+ +\[?{_L}")
 _KLOG: Final = re.compile(
@@ -185,7 +186,7 @@ def read_nginx(text: str, now: float) -> Reading | None:
 
 def read_plain(text: str, now: float) -> Reading:
     """Any text: a leading time is peeled, a level word near the start is the level, the rest the message."""
-    if found := _KLOG.match(text[:HEAD]):
+    if text[1:5].isdigit() and (found := _KLOG.match(text[:HEAD])):
         message = text[found.end() :]
         return Reading(
             time=parse_time(found["time"], now),
@@ -200,7 +201,11 @@ def read_plain(text: str, now: float) -> Reading:
 
 
 def _plain_level(head: str, *, timed: bool) -> Level | None:
-    found = _first(_PLAIN_LEVEL, head) or (_TIMED_LEVEL.match(head) if timed else None)
+    found = _first(_PLAIN_LEVEL, head)
+    if not found and any(name in head for name in _NAMES):
+        found = _NAMED_LEVEL.match(head)
+    if not found and timed:
+        found = _TIMED_LEVEL.match(head)
     if not found:
         return None
     return _level(next(word for word in found.groups() if word))
