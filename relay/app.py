@@ -22,7 +22,7 @@ from typing import Final
 import aiohttp
 import structlog
 
-from relay import __version__, systemd
+from relay import __version__, absence, systemd
 from relay import log as log_guard
 from relay.backends.base import Backend, Door, Settings
 from relay.backends.http import open_session
@@ -34,19 +34,23 @@ from relay.config.schema import Config
 from relay.control import Control
 from relay.desk import Desk
 from relay.dispatcher import Dispatcher
+from relay.drill import Drill
 from relay.errors import RelayError, StoreError
 from relay.feedback import heed
 from relay.feeds import Feeds
-from relay.models import AlertState, Batch, Event, Json, Level, Message, Reason
+from relay.heart import Heart, Part
+from relay.models import AlertState, Batch, DeliveryState, Event, Json, Level, Message, Reason
 from relay.outbox.sqlite import SqliteStore
 from relay.outbox.store import Store
-from relay.pipeline import RELAY, Pipeline, Rules
+from relay.ping import Pinger
+from relay.pipeline import GRACE, RELAY, Pipeline, Rules
 from relay.reload import Edits, Prepared, prepare
 from relay.routing.recipients import told_now
 from relay.scan import engine
 from relay.scope import serving
 from relay.sources.intake import Intake
 from relay.sources.trouble import Trouble
+from relay.vitals import Vitals
 from relay.web.inside import Inside, Tallies
 from relay.web.port import Port
 
@@ -54,7 +58,6 @@ log = structlog.get_logger()
 
 DRAIN: Final = 10.0  # seconds that deliveries on their way get at a stop, before they are given back
 DRAIN_PIPELINE: Final = 5.0  # seconds that the queue gets to drain into the store
-STILL: Final = 20.0  # seconds without a turn of pipeline or dispatcher from which relay isn't well
 EDITS_EVERY: Final = 1.0  # seconds between looks at rules.yaml
 SWEEP_EVERY: Final = 60.0  # seconds between looks for what is over
 IDS_WINDOW: Final = 600.0  # seconds back from which writers' ids are remembered after a restart
@@ -89,6 +92,16 @@ class App:
             self._intake, store, clock, rules, self._dispatcher, RecentIds(), stuck=self._tell_directly
         )
         self._dispatcher.templates.apply(rules.config)
+        self._heart = Heart(clock)
+        self._heart.join(Part("the pipeline", lambda: self._pipeline.turned_at))
+        self._heart.join(Part("the dispatcher", lambda: self._dispatcher.turned_at))
+        self._vitals = Vitals(clock, self._intake, self._pipeline.commit_seconds, self.report)
+        self._pinger = Pinger(session, clock, rules.config.ping, self._unfit, self.report)
+        self._drill = Drill(store, clock, self._intake, lambda: self._rules.config, self.report)
+        self._noted_at = 0.0  # monotonic time at which the store last took a note that relay is alive
+        self._away_since = 0.0  # wall time of the last such note of an earlier process; 0.0: there was none
+        self._owed: set[int] = set()  # alerts whose messages were due when relay started
+        self._gaps = 0  # told of since the start
         self._verbs = self._desk().verbs()
         self._port = Port(self._inside(), rules.config.http, self.report)
         self._feeds = Feeds(
@@ -118,11 +131,16 @@ class App:
                     async with serving(
                         self._control().run(),
                         self._port.run(),
-                        self._heart(),
+                        self._heart.run(),
+                        self._vitals.run(),
+                        self._pinger.run(),
+                        self._drill.run(),
+                        self._stay_noted(),
                         self._follow_edits(),
                         self._sweep(),
                     ):
                         await self._feeds.run(self._stop, self._rules.config.sources, self._ready)
+                        await self._note_alive()
                     systemd.notify(STOPPING=1, STATUS="draining")
                     self._intake.close()
                     await self._drain(draining)
@@ -147,11 +165,27 @@ class App:
         )
         self._intake.put_nowait(Batch(events=[event], size=len(text)))
 
+    def tell(self, kind: str, text: str) -> None:
+        """Tell the operators something that is no trouble."""
+        event = Event(
+            time=self._clock.now(),
+            source=RELAY,
+            module=f"{RELAY}.{kind}",
+            level=Level.NOTICE,
+            message=text,
+            labels={"note": "yes"},
+        )
+        self._intake.put_nowait(Batch(events=[event], size=len(text)))
+
     # --- start ---
 
     async def _remember(self) -> None:
         """What the store knows of the time before."""
         now = self._clock.now()
+        log_guard.sign(self._store.id)
+        self._away_since = float(await self._store.noted("alive") or 0.0)
+        waiting = (DeliveryState.PENDING, DeliveryState.SENDING)
+        self._owed = absence.owed(await self._store.deliveries(states=waiting, most=absence.MOST), now)
         recovered = await self._store.recover(now, all_leases=True)
         for alert in await self._store.live_alerts():
             self._pipeline.book.put(alert)
@@ -219,29 +253,64 @@ class App:
         return self._backends.get(name)
 
     def _unwell(self) -> str:
-        seconds = self._still()
-        return f"relay stands still for {seconds:.0f} s" if seconds >= STILL else ""
+        return self._heart.unwell()
 
     def _unready(self) -> str:
         if not self._is_ready or self._stop.is_set():
             return "relay is stopping" if self._stop.is_set() else "relay is starting"
         return f"the store takes nothing: {self._pipeline.stuck}" if self._pipeline.stuck else self._unwell()
 
-    def _still(self) -> float:
-        """Seconds since pipeline and dispatcher had both turned."""
-        return self._clock.monotonic() - min(self._pipeline.turned_at, self._dispatcher.turned_at)
+    def _unfit(self) -> str:
+        """Why relay couldn't tell of a trouble now; "" if it could."""
+        if why := self._unready() or self._dispatcher.undelivered:
+            return why
+        silent = self._clock.monotonic() - self._noted_at
+        if silent > 3 * absence.NOTED_EVERY:
+            return f"the store has written nothing for {silent:.0f} s"
+        return "" if self._vitals.on_time else f"the event loop is {self._vitals.lag:.1f} s late"
 
-    async def _heart(self) -> None:
-        """Feed systemd's watchdog, only while pipeline and dispatcher turn."""
-        limit = systemd.watchdog_seconds()
-        every = min(limit / 3, 5.0) if limit else 5.0
+    async def _stay_noted(self) -> None:
+        """Note in the store that relay is alive; once it has caught up, report how long it wasn't."""
+        reported = False
         while True:
-            still = self._still()
-            if still < max(limit, STILL):
-                systemd.notify(WATCHDOG=1)
-            else:
-                log.error("standing_still", seconds=round(still, 1))
-            await self._clock.sleep(every)
+            await self._note_alive()
+            if not reported and self._caught_up():
+                reported = True
+                await self._report_start()
+            await self._clock.sleep(absence.NOTED_EVERY if reported else 1.0)
+
+    async def _note_alive(self) -> None:
+        with contextlib.suppress(StoreError):
+            await self._store.note("alive", str(self._clock.now()))
+            self._noted_at = self._clock.monotonic()
+
+    def _caught_up(self) -> bool:
+        """Whether what was written while relay was away has been read and told, or that takes too long."""
+        up = self._clock.now() - self._started_at
+        return up >= GRACE and (not self._behind() or up >= absence.CATCH_UP)
+
+    def _behind(self) -> bool:
+        return bool(len(self._intake)) or any(each.get("behind") for each in self._feeds.status())
+
+    async def _report_start(self) -> None:
+        """In the log always; to the operators if it matters."""
+        if not self._away_since:
+            return
+        try:
+            recent = await self._store.deliveries(most=absence.MOST)
+        except StoreError as error:
+            log.warning("start_not_reported", error=str(error))
+            return
+        missed = absence.Absence(
+            away=self._started_at - self._away_since,
+            events=sum(self._pipeline.tally.values()),
+            late=len(self._owed | absence.told_late(recent, self._started_at)),
+            gaps=self._gaps,
+            behind=self._behind(),
+        )
+        log.info("back_again", text=missed.text, away_seconds=round(missed.away, 1))
+        if missed.matters(self._rules.config.start_report):
+            self.tell("start", f"relay is back: {missed.text}")
 
     async def _follow_edits(self) -> None:
         """Reload when rules.yaml was edited, or SIGHUP came."""
@@ -287,6 +356,7 @@ class App:
         self._feeds.scan_for(rules.sieves)
         self._dispatcher.templates.apply(rules.config)
         self._port.apply(rules.config.http)
+        self._pinger.wanted = rules.config.ping
         self._pipeline.book.reschedule()
         await self._swap_backends(backends)
         if old.config.sources != rules.config.sources:
@@ -326,6 +396,7 @@ class App:
                     await self._clock.sleep(0.05)
 
     def _report_trouble(self, trouble: Trouble) -> None:
+        self._gaps += trouble.kind == "gap" and not trouble.cleared
         self.report("source", trouble.path, trouble.text, cleared=trouble.cleared)
 
     async def _tell_directly(self, text: str) -> None:
@@ -366,6 +437,8 @@ class App:
             "scan": engine.name(),
             "backends": self._dispatcher.status(),
             "http": self._port.status(),
+            "vitals": self._vitals.status(),
+            "ping": self._pinger.status(),
             "store": await self._store.counts(),
         }
 
@@ -385,7 +458,7 @@ class App:
 
 def _secrets(config: Config) -> Iterator[str]:
     """All that no log line may hold."""
-    return secrets_in((*config.backends.values(), config.http))
+    return secrets_in((*config.backends.values(), config.http, config.ping))
 
 
 async def serve(path: str, rules: Rules) -> None:

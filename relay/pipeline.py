@@ -17,6 +17,7 @@ from typing import Final, Protocol
 import structlog
 from msgspec import Struct, field, structs
 
+from relay import log as own_log
 from relay.book import Book, RecentIds
 from relay.clock import Clock
 from relay.config.schema import Config, Rule
@@ -88,6 +89,7 @@ class Rules(Struct, frozen=True):
     ruleset: Ruleset
     by_name: dict[str, Rule]
     own: Rule  # takes relay's own events, whatever the rules say: they can't loop
+    note: Rule  # takes those that are no trouble: told once, each by itself
     sieves: dict[str, Sieves] = field(default_factory=dict)  # by source: what its lines are scanned for
 
     @classmethod
@@ -100,7 +102,16 @@ class Rules(Struct, frozen=True):
             repeat=(3600.0, 6 * 3600.0, 86400.0),
             resolve_after=7 * 86400.0,
         )
-        return cls(config, ruleset, {rule.name: rule for rule in (*config.rules, own)}, own)
+        note = Rule(name="relay reports", to=config.operators, fingerprint="event", repeat=())
+        by_name = {rule.name: rule for rule in (*config.rules, own, note)}
+        return cls(config, ruleset, by_name, own, note)
+
+    def route(self, event: Event) -> Sequence[Rule]:
+        """The rules that take the event. Relay's own news go to the operators, its own log to nobody."""
+        if event.source == RELAY:
+            return (self.note if "note" in event.labels else self.own,)
+        found = self.ruleset.route(event)
+        return () if found and own_log.is_own(event.message, event.labels) else found
 
 
 class Problem(Struct):
@@ -206,6 +217,7 @@ class Pipeline:
             "events": dict(self.counts),
             "live_alerts": len(self.book),
             "waiting": len(self._intake),
+            "full": self._intake.full,
             "store": self.stuck or "ok",
         }
 
@@ -236,7 +248,7 @@ class Pipeline:
                     self.counts["repeated_ids"] += 1
                     continue
                 owner: Problem | None = None
-                for rule in (rules.own,) if event.source == RELAY else rules.ruleset.route(event):
+                for rule in rules.route(event):
                     self._serial += 1
                     key = fingerprint(event, rule, serial=str(self._serial))
                     problem = problems.get(key.key)

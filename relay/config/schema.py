@@ -336,6 +336,20 @@ class Http(Struct, frozen=True, kw_only=True):
         return url_problem(self.url) or ("takes no query or fragment" if {"?", "#"} & set(self.url) else "")
 
 
+class Ping(Struct, frozen=True, kw_only=True):
+    """A URL outside that expects to be called, and raises the alarm when relay no longer does."""
+
+    url: Secret  # called with GET while the store writes, messages are accepted and the loop is on time
+    every: Annotated[Duration, Meta(ge=5)] = 60.0
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What no single field shows: (field, what is wrong with it)."""
+        from relay.backends.http import url_problem  # noqa: PLC0415 - aiohttp, only where there is a URL
+
+        wrong = url_problem(self.url.reveal())
+        return [("url", wrong)] if wrong else []
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """All of rules.yaml, checked and resolved."""
 
@@ -344,6 +358,9 @@ class Config(Struct, frozen=True, kw_only=True):
     operators: RecipientNames = ()  # of relay's own troubles; default: `operators`, `ops`, the last rule's
     retention: Retention = Retention()
     http: Annotated[Http, Meta(extra={"secrets": True})] | None = None
+    ping: Annotated[Ping, Meta(extra={"secrets": True})] | None = None
+    drill: Literal["daily", "weekly", "monthly"] | None = None  # at 10:00; Mondays, the first of a month
+    start_report: Time = 300.0  # operators hear of a start after that long away, or if anything is late
     sources: dict[Name, SocketSource | TailSource | JournalSource] = field(default_factory=dict)
     backends: dict[Name, Settings] = field(default_factory=dict)
     recipients: dict[Name, type_of_recipient] = field(default_factory=dict)

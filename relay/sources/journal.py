@@ -32,6 +32,7 @@ log = structlog.get_logger()
 
 PATH: Final = "journal"  # of a journal's position: no file's, for those are absolute
 STEADY: Final = 5.0  # seconds that journalctl must live for the journal to count as readable
+QUIET: Final = 1.0  # seconds without an entry from which on relay is up with the journal
 REFRESH: Final = 60.0  # seconds between notes that relay is up with a journal in which nothing comes
 PAUSE_FIRST: Final = 1.0  # seconds until journalctl is started again ...
 PAUSE_MOST: Final = 60.0  # ... doubling up to this
@@ -145,10 +146,9 @@ class Journal:
     async def _read(self, output: asyncio.StreamReader) -> None:
         entries = Export(self._settings.max_event)
         while True:
-            if self._intake.full:
-                await self._intake.room()
+            await self._intake.calm()
             now = self._clock.monotonic()
-            wait = min(self._events.due() - now, REFRESH)
+            wait = min(self._events.due() - now, REFRESH if self._idle else QUIET)
             try:
                 async with asyncio.timeout(max(0.0, wait)):
                     data = await output.read(SLICE)
@@ -182,7 +182,9 @@ class Journal:
         self._up_at = self._clock.now() if self._idle else self._up_at
         if self._read_to[0] != self._cursor:
             self._cursor, self._at = self._read_to
-            self._intake.put_nowait(Batch(events=events, positions=[self._position()], size=size))
+            self._intake.put_nowait(
+                Batch(events=events, positions=[self._position()], size=size), of_files=True
+            )
 
     def _rest(self) -> None:
         """Nothing has come for a while: what is pending may be due, and relay is up with the journal."""
@@ -193,7 +195,7 @@ class Journal:
 
     def _save(self) -> None:
         self._up_at = self._clock.now()
-        self._intake.put_nowait(Batch(events=[], positions=[self._position()]))
+        self._intake.put_nowait(Batch(events=[], positions=[self._position()]), of_files=True)
 
     def _position(self) -> Position:
         return Position(

@@ -48,7 +48,7 @@ def sole(check: Check, text: str) -> str:
             "recipients: {|no: {im: x}}\nbackends: {im: {type: fake, url: http://x}}\n",
             "'no' without quotes is false",
         ),
-        ("sources: {a: |{label: x}}\n", "one of the keys 'socket', 'tail' is missing"),
+        ("sources: {a: |{label: x}}\n", "one of the keys 'socket', 'tail', 'journal' is missing"),
         ("sources: {a: |{tail: x, socket: y}}\n", "the keys 'socket' and 'tail' exclude each other"),
         ("sources: {a: {tail: |[]}}\n", "must not be empty"),
         ("sources: {a: {tail: |{a: b}}}\n", "given a mapping, allowed: a list"),
