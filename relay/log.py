@@ -31,9 +31,9 @@ def mask(text: str) -> str:
 
 
 def sign(name: str) -> None:
-    """From now on each line says that it is by the relay of that name (16 random letters or so)."""
+    """From now on each line says that it is by the relay of that name (random, 16 characters or so)."""
     global _sign  # noqa: PLW0603 - one log, one name
-    _sign = f"relay-{name}"
+    _sign = f"relay-{name}" if name else ""
 
 
 def is_own(message: str, labels: Mapping[str, str]) -> bool:

@@ -124,7 +124,6 @@ class Reason(enum.StrEnum):
     QUIET = "quiet"  # nothing owed
     NO_RULE = "no_rule"  # no rule matched
     DROPPED = "dropped"  # a rule without recipients (`to: []`) took it
-    OWN_LINE = "own_line"  # a line of relay's own log that came back: what it tells has been told
     OPERATORS = "operators"  # relay's own trouble, told to the operators
 
 

@@ -107,11 +107,10 @@ class Rules(Struct, frozen=True):
         return cls(config, ruleset, by_name, own, note)
 
     def route(self, event: Event) -> Sequence[Rule]:
-        """The rules that take the event. Relay's own news go to the operators, its own log to nobody."""
+        """The rules that take the event; relay's own news go to the operators."""
         if event.source == RELAY:
             return (self.note if "note" in event.labels else self.own,)
-        found = self.ruleset.route(event)
-        return () if found and own_log.is_own(event.message, event.labels) else found
+        return self.ruleset.route(event)
 
 
 class Problem(Struct):
@@ -248,7 +247,7 @@ class Pipeline:
                     self.counts["repeated_ids"] += 1
                     continue
                 owner: Problem | None = None
-                for rule in rules.route(event):
+                for rule in self._route(rules, event):
                     self._serial += 1
                     key = fingerprint(event, rule, serial=str(self._serial))
                     problem = problems.get(key.key)
@@ -262,6 +261,14 @@ class Pipeline:
                 else:
                     self.tally[_counted_as(event, None)] += 1
         return Sorted(rules, batches, problems, rows)
+
+    def _route(self, rules: Rules, event: Event) -> Sequence[Rule]:
+        """The rules that take the event; none takes what relay itself has logged, or it would go round."""
+        found = rules.route(event)
+        if found and event.source != RELAY and own_log.is_own(event.message, event.labels):
+            self.counts["own_lines"] += 1
+            return ()
+        return found
 
     def _decide(
         self, rules: Rules, problem: Problem, now: float, commit: Commit, changed: dict[str, Alert]

@@ -62,9 +62,10 @@ def _of_events(status: Json, tallies: Tallies) -> Iterator[Family]:
     )
     repeated = pipeline["events"].get("repeated_ids", 0)
     yield single("relay_events_repeated_total", "counter", "Events whose id was known already.", repeated)
+    own = pipeline["events"].get("own_lines", 0)
+    yield single("relay_own_lines_total", "counter", "Lines of relay's own log that came back.", own)
     yield single("relay_intake_events", "gauge", "Events that wait for the pipeline.", pipeline["waiting"])
-    full = status["pipeline"]["full"]
-    yield single("relay_intake_full", "gauge", "1: writers and files wait.", full)
+    yield single("relay_intake_full", "gauge", "1: writers and files wait.", pipeline["full"])
     alerts = _keyed(status["store"]["alerts"])
     yield _labelled("relay_alerts", "gauge", "Alerts in the store, by state.", ("state",), alerts)
     commits = tallies.commit_seconds

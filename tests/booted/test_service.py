@@ -154,11 +154,11 @@ for number in range(300):
     time.sleep(0.01)
 print("all taken")
 """
-    writer = machine.start("python3", "-c", script)
-    for _ in range(3):
-        time.sleep(0.5)
-        machine.run("systemctl", "restart", "relay.service")
-    out, _ = writer.communicate(timeout=60)
+    with machine.start("python3", "-c", script) as writer:
+        for _ in range(3):
+            time.sleep(0.5)
+            machine.run("systemctl", "restart", "relay.service")
+        out, _ = writer.communicate(timeout=60)
     assert writer.returncode == 0, out
     wanted = {f"{kind} {number}" for kind in ("stream", "datagram") for number in range(300)}
     assert until(lambda: wanted <= set(messages(machine)), 20), wanted - set(messages(machine))
@@ -173,11 +173,11 @@ with open("/var/log/app.log", "a", buffering=1) as out:
         time.sleep(0.002)
 """
     before = len(machine.received())
-    writer = machine.start("python3", "-c", script)
-    for _ in range(20):
-        time.sleep(0.45)
-        machine.run("systemctl", "kill", "-s", "KILL", "relay.service", check=False)
-    writer.wait(60)
+    with machine.start("python3", "-c", script) as writer:
+        for _ in range(20):
+            time.sleep(0.45)
+            machine.run("systemctl", "kill", "-s", "KILL", "relay.service", check=False)
+        writer.communicate(timeout=60)
     wanted = {f"ERROR single number {number}" for number in range(4000)}
 
     def counted() -> Counter[str]:
@@ -198,12 +198,33 @@ def test_a_stop_is_a_stop_and_writers_wait_until_the_start(machine: Machine) -> 
     time.sleep(1)
     assert machine.show("relay.service", "ActiveState") == "inactive"
     machine.run("systemctl", "start", "relay.socket")
-    early = machine.start(
-        "logger", "-u", "/run/relay/relay.sock", "-p", "user.err", "-t", "pay", "came first"
-    )
-    assert until(lambda: active(machine), 10)  # the socket starts it
-    early.wait(10)
+    logger = ("logger", "-u", "/run/relay/relay.sock", "-p", "user.err", "-t", "pay", "came first")
+    with machine.start(*logger) as early:
+        assert until(lambda: active(machine), 10)  # the socket starts it
+        early.communicate(timeout=10)
     assert until(lambda: any("came first" in each for each in messages(machine)), 10)
+
+
+def test_relay_may_restart_the_units_of_its_rules_and_do_nothing_else(machine: Machine) -> None:
+    watchdog = "watchdog:\n  dummy: {check: 'tcp://127.0.0.1:1', restart: [systemctl, restart, dummy]}\n"
+    machine.run("tee", "/etc/relay/rules.yaml", given=RULES + watchdog)
+    said = machine.run("relay", "install").stdout
+    assert "replaced  /etc/polkit-1/rules.d/50-relay.rules" in said
+    assert "relay may restart dummy.service" in said
+
+    def as_relay(*command: str) -> int:
+        return machine.run("runuser", "-u", "relay", "--", *command, check=False).returncode
+
+    assert until(
+        lambda: as_relay("systemctl", "restart", "dummy.service") == 0, 5, every=0.5
+    )  # polkit rereads
+    assert as_relay("systemctl", "stop", "dummy.service") != 0
+    assert as_relay("systemctl", "restart", "sink.service") != 0
+    assert as_relay("systemctl", "start", "reboot.target") != 0
+    assert machine.run(
+        "runuser", "-u", "nobody", "--", "systemctl", "restart", "dummy", check=False
+    ).returncode
+    assert machine.show("dummy.service", "ActiveState") == "active"
 
 
 def test_secrets_are_root_s_and_are_not_in_the_journal(machine: Machine) -> None:
