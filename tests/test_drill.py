@@ -15,7 +15,7 @@ import pytest
 from relay.clock import FakeClock
 from relay.config.schema import Config, SocketSource
 from relay.drill import LABEL, NOTE, Drill, next_time
-from relay.models import Address, Delivery, DeliveryState, Event
+from relay.models import Address, DeliveryState, Event
 from relay.outbox.sqlite import SqliteStore
 from relay.outbox.store import Commit
 from relay.sources.intake import Intake
@@ -56,7 +56,7 @@ class Stage:
         self.path = str(folder / "relay.sock")
         self.config = Config(drill="weekly", sources={"apps": SocketSource(socket=self.path)})
         self.drill = Drill(store, self.clock, self.intake, lambda: self.config, self.reports)
-        self.become: Callable[[Event], list[Delivery] | None] = lambda _: None
+        self.become: Callable[[Event], list[dict[str, Any]] | None] = lambda _: None
         self.lines: list[dict[str, Any]] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -101,7 +101,7 @@ A, B = Address("a", "x"), Address("b", "x")
 
 
 async def test_all_well(stage: Stage) -> None:
-    stage.become = lambda _: [{"address": A, "state": DeliveryState.DELIVERED}]  # type: ignore[list-item]
+    stage.become = lambda _: [{"address": A, "state": DeliveryState.DELIVERED}]
     assert await stage.run()
     assert stage.reports.told == [("drill", "drill", True)]
     (line,) = stage.lines

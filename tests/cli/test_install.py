@@ -13,7 +13,7 @@ import pytest
 
 from relay.cli import install
 from relay.cli.shipped import sample_rules, shipped
-from relay.cli.steps import Link, Target
+from relay.cli.steps import File, Link, Target
 from relay.reload import prepare
 from tests.cli.test_cli import relay
 
@@ -124,6 +124,15 @@ def test_polkit_grants_the_units_that_the_rules_restart_and_no_other_name(tmp_pa
     rule = install.polkit_rule(install.restarts(rules))
     assert 'var units = ["orders-worker.service", "shop@1.service"];' in rule
     assert "var units = [];" in install.polkit_rule(install.restarts(tmp_path / "absent.yaml"))
+
+
+def test_the_units_start_the_relay_that_installed_them(tmp_path: Path) -> None:
+    """One in an environment of its own, say; and a shell finds it under /usr/local/bin."""
+    steps = install.installation(Target(tmp_path), "/opt/relay/bin/relay")
+    (unit,) = [step for step in steps if isinstance(step, File) and step.name.endswith("relay.service")]
+    assert "ExecStart=/opt/relay/bin/relay run" in unit.text
+    assert "/usr/bin/relay" not in unit.text
+    assert Link("/usr/local/bin/relay", "/opt/relay/bin/relay") in steps
 
 
 def test_another_program_of_that_name_is_left_alone(tmp_path: Path) -> None:
