@@ -1,16 +1,27 @@
-"""What relay missed while it was away, and made up for: the start report."""
+"""Relay notes in the store that it is alive, and reports what it missed while it was not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+import structlog
 from msgspec import Struct
 
+from relay.clock import Clock
+from relay.errors import StoreError
 from relay.models import Delivery, DeliveryState, Reason
+from relay.outbox.store import Store
 from relay.values import format_duration
 
-NOTED_EVERY: Final = 30.0  # seconds between notes that relay is alive: how sharp `away` is after a kill
+log = structlog.get_logger()
+
+NOTE: Final = "alive"  # under which the store remembers when relay last was
+NOTED_EVERY: Final = 30.0  # seconds between such notes: how sharp `away` is after a kill
+EVERY: Final = 1.0  # seconds between looks
+GRACE: Final = 10.0  # seconds after the start in which there is no report: what is owed goes out first
 CATCH_UP: Final = 600.0  # seconds after which the report no longer waits for files to be read
 MOST: Final = 1000  # deliveries looked at
 
@@ -39,6 +50,82 @@ class Absence(Struct, frozen=True, kw_only=True):
     def matters(self, after: float) -> bool:
         """Whether to tell people: it was long, or something is late or lost."""
         return self.away >= after or bool(self.late or self.gaps)
+
+
+class Life:
+    """Notes that relay is alive; once it has caught up after a start, tells how long it wasn't."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        behind: Callable[[], bool],
+        events: Callable[[], int],
+        tell: Callable[[Absence], None],
+    ) -> None:
+        """`behind`: whether there is more to read of what was written meanwhile; `events`: read so far."""
+        self.gaps = 0  # told of since the start
+        self._store = store
+        self._clock = clock
+        self._behind = behind
+        self._events = events
+        self._tell = tell
+        self._started_at = clock.now()
+        self._noted_at = -math.inf  # monotonic
+        self._away_since = 0.0  # wall time of the last note of an earlier process; 0.0: there was none
+        self._owed: set[int] = set()  # alerts whose messages were due when relay started
+        self._reported = False
+
+    async def begin(self) -> None:
+        """Before anything is written: what an earlier process left. Raises a `StoreError`."""
+        self._away_since = float(await self._store.noted(NOTE) or 0.0)
+        waiting = (DeliveryState.PENDING, DeliveryState.SENDING)
+        self._owed = owed(await self._store.deliveries(states=waiting, most=MOST), self._started_at)
+        self._reported = not self._away_since
+
+    @property
+    def silent(self) -> float:
+        """Seconds since the store last took a note."""
+        return self._clock.monotonic() - self._noted_at
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self.run_once()
+            await self._clock.sleep(EVERY)
+
+    async def run_once(self) -> None:
+        """One look."""
+        if self.silent >= NOTED_EVERY:
+            await self.note()
+        if not self._reported and self._caught_up():
+            with contextlib.suppress(StoreError):  # the next look will do
+                await self._report()
+
+    async def note(self) -> None:
+        """Note it now, as far as the store takes anything."""
+        with contextlib.suppress(StoreError):
+            await self._store.note(NOTE, str(self._clock.now()))
+            self._noted_at = self._clock.monotonic()
+
+    def _caught_up(self) -> bool:
+        """Whether what was written while relay was away has been read and told, or that takes too long."""
+        up = self._clock.now() - self._started_at
+        return up >= GRACE and (not self._behind() or up >= CATCH_UP)
+
+    async def _report(self) -> None:
+        recent = await self._store.deliveries(most=MOST)
+        missed = Absence(
+            away=self._started_at - self._away_since,
+            events=self._events(),
+            late=len(self._owed | told_late(recent, self._started_at)),
+            gaps=self.gaps,
+            behind=self._behind(),
+        )
+        self._reported = True
+        log.info("back_again", text=missed.text, away_seconds=round(missed.away, 1))
+        self._tell(missed)
 
 
 def owed(deliveries: Iterable[Delivery], now: float) -> set[int]:

@@ -22,8 +22,9 @@ from typing import Final
 import aiohttp
 import structlog
 
-from relay import __version__, absence, systemd
+from relay import __version__, systemd
 from relay import log as log_guard
+from relay.absence import NOTED_EVERY, Absence, Life
 from relay.backends.base import Backend, Door, Settings
 from relay.backends.http import open_session
 from relay.backends.mask import secrets_in
@@ -39,11 +40,11 @@ from relay.errors import RelayError, StoreError
 from relay.feedback import heed
 from relay.feeds import Feeds
 from relay.heart import Heart, Part
-from relay.models import AlertState, Batch, DeliveryState, Event, Json, Level, Message, Reason
+from relay.models import AlertState, Batch, Event, Json, Level, Message, Reason
 from relay.outbox.sqlite import SqliteStore
 from relay.outbox.store import Store
 from relay.ping import Pinger
-from relay.pipeline import GRACE, RELAY, Pipeline, Rules
+from relay.pipeline import RELAY, Pipeline, Rules
 from relay.reload import Edits, Prepared, prepare
 from relay.routing.recipients import told_now
 from relay.scan import engine
@@ -98,10 +99,13 @@ class App:
         self._vitals = Vitals(clock, self._intake, self._pipeline.commit_seconds, self.report)
         self._pinger = Pinger(session, clock, rules.config.ping, self._unfit, self.report)
         self._drill = Drill(store, clock, self._intake, lambda: self._rules.config, self.report)
-        self._noted_at = 0.0  # monotonic time at which the store last took a note that relay is alive
-        self._away_since = 0.0  # wall time of the last such note of an earlier process; 0.0: there was none
-        self._owed: set[int] = set()  # alerts whose messages were due when relay started
-        self._gaps = 0  # told of since the start
+        self._life = Life(
+            store,
+            clock,
+            behind=self._behind,
+            events=self._pipeline.tally.total,
+            tell=self._tell_of_absence,
+        )
         self._verbs = self._desk().verbs()
         self._port = Port(self._inside(), rules.config.http, self.report)
         self._feeds = Feeds(
@@ -135,12 +139,12 @@ class App:
                         self._vitals.run(),
                         self._pinger.run(),
                         self._drill.run(),
-                        self._stay_noted(),
+                        self._life.run(),
                         self._follow_edits(),
                         self._sweep(),
                     ):
                         await self._feeds.run(self._stop, self._rules.config.sources, self._ready)
-                        await self._note_alive()
+                        await self._life.note()
                     systemd.notify(STOPPING=1, STATUS="draining")
                     self._intake.close()
                     await self._drain(draining)
@@ -183,9 +187,7 @@ class App:
         """What the store knows of the time before."""
         now = self._clock.now()
         log_guard.sign(self._store.id)
-        self._away_since = float(await self._store.noted("alive") or 0.0)
-        waiting = (DeliveryState.PENDING, DeliveryState.SENDING)
-        self._owed = absence.owed(await self._store.deliveries(states=waiting, most=absence.MOST), now)
+        await self._life.begin()
         recovered = await self._store.recover(now, all_leases=True)
         for alert in await self._store.live_alerts():
             self._pipeline.book.put(alert)
@@ -264,51 +266,14 @@ class App:
         """Why relay couldn't tell of a trouble now; "" if it could."""
         if why := self._unready() or self._dispatcher.undelivered:
             return why
-        silent = self._clock.monotonic() - self._noted_at
-        if silent > 3 * absence.NOTED_EVERY:
-            return f"the store has written nothing for {silent:.0f} s"
+        if self._life.silent > 3 * NOTED_EVERY:
+            return "the store has written nothing for a while"
         return "" if self._vitals.on_time else f"the event loop is {self._vitals.lag:.1f} s late"
-
-    async def _stay_noted(self) -> None:
-        """Note in the store that relay is alive; once it has caught up, report how long it wasn't."""
-        reported = False
-        while True:
-            await self._note_alive()
-            if not reported and self._caught_up():
-                reported = True
-                await self._report_start()
-            await self._clock.sleep(absence.NOTED_EVERY if reported else 1.0)
-
-    async def _note_alive(self) -> None:
-        with contextlib.suppress(StoreError):
-            await self._store.note("alive", str(self._clock.now()))
-            self._noted_at = self._clock.monotonic()
-
-    def _caught_up(self) -> bool:
-        """Whether what was written while relay was away has been read and told, or that takes too long."""
-        up = self._clock.now() - self._started_at
-        return up >= GRACE and (not self._behind() or up >= absence.CATCH_UP)
 
     def _behind(self) -> bool:
         return bool(len(self._intake)) or any(each.get("behind") for each in self._feeds.status())
 
-    async def _report_start(self) -> None:
-        """In the log always; to the operators if it matters."""
-        if not self._away_since:
-            return
-        try:
-            recent = await self._store.deliveries(most=absence.MOST)
-        except StoreError as error:
-            log.warning("start_not_reported", error=str(error))
-            return
-        missed = absence.Absence(
-            away=self._started_at - self._away_since,
-            events=sum(self._pipeline.tally.values()),
-            late=len(self._owed | absence.told_late(recent, self._started_at)),
-            gaps=self._gaps,
-            behind=self._behind(),
-        )
-        log.info("back_again", text=missed.text, away_seconds=round(missed.away, 1))
+    def _tell_of_absence(self, missed: Absence) -> None:
         if missed.matters(self._rules.config.start_report):
             self.tell("start", f"relay is back: {missed.text}")
 
@@ -396,7 +361,7 @@ class App:
                     await self._clock.sleep(0.05)
 
     def _report_trouble(self, trouble: Trouble) -> None:
-        self._gaps += trouble.kind == "gap" and not trouble.cleared
+        self._life.gaps += trouble.kind == "gap" and not trouble.cleared
         self.report("source", trouble.path, trouble.text, cleared=trouble.cleared)
 
     async def _tell_directly(self, text: str) -> None:

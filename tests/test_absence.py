@@ -1,9 +1,14 @@
 """The start report."""
 
+from pathlib import Path
+
 from msgspec.structs import replace
 
-from relay.absence import Absence, owed, spell, told_late
+from relay.absence import CATCH_UP, GRACE, NOTE, NOTED_EVERY, Absence, Life, owed, spell, told_late
+from relay.clock import FakeClock
 from relay.models import DeliveryState
+from relay.outbox.sqlite import SqliteStore
+from relay.outbox.store import Commit
 from tests.fakes import delivery, message
 
 NOW = 1_767_600_000.0
@@ -54,3 +59,47 @@ def test_what_was_decided_late() -> None:
         delivery(3, NOW - 5, alert=3, message=before),
     ]
     assert told_late(rows, NOW) == {1}
+
+
+async def test_it_is_reported_once_relay_has_caught_up_and_only_once(tmp_path: Path) -> None:
+    clock = FakeClock()
+    store = await SqliteStore.open(str(tmp_path / "relay.db"), clock)
+    told: list[str] = []
+    behind = [True]
+
+    def life() -> Life:
+        return Life(
+            store,
+            clock,
+            behind=lambda: behind[0],
+            events=lambda: 7,
+            tell=lambda missed: told.append(missed.text),
+        )
+
+    first = life()
+    await first.begin()
+    await first.run_once()
+    assert await store.noted(NOTE) == str(clock.now())
+    clock.advance(GRACE + CATCH_UP)
+    await first.run_once()
+    assert told == []  # nobody was away before the first start
+    assert first.silent < NOTED_EVERY
+    await store.commit(Commit(deliveries=[delivery(1, clock.now())]))
+    clock.advance(252)
+    second = life()
+    await second.begin()
+    clock.advance(GRACE)
+    await second.run_once()
+    assert told == []  # files are still being read
+    behind[0] = False
+    for _ in range(3):
+        await second.run_once()
+        clock.advance(1)
+    assert told == ["away for 4 min 12 s, 7 events read, 0 alerts late, 0 lost"]
+    behind[0] = True
+    third = life()
+    await third.begin()
+    clock.advance(CATCH_UP)
+    await third.run_once()
+    assert told[1].endswith("still catching up")
+    await store.close()
