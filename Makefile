@@ -3,14 +3,13 @@ SHELL := /bin/sh
 VENV := .venv
 PY := $(VENV)/bin/python
 RELAY := $(VENV)/bin/relay
-PACKAGES := logrotate bsdutils
+PACKAGES := logrotate bsdutils systemd-journal-remote
 SYNAPSE := .venv-synapse
 .DEFAULT_GOAL := help
-.PHONY: help run test test-real packages lint bench bench-scan bench-live soak clean
+.PHONY: help run test test-real test-systemd packages lint bench bench-scan bench-live soak clean
 
 help: ## say what there is
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s
-", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # A Debian without python3-venv can't make one: as root it is installed, else said.
 $(PY):
@@ -65,6 +64,12 @@ test-real: PACKAGES := exim4-daemon-light
 test-real: $(VENV)/.installed-test $(SYNAPSE)/.installed packages ## backends against real servers: Synapse, Exim
 	@$(VENV)/bin/pytest -rs tests/real
 
+# A Debian system of 300 MB outside of this folder, made once by debootstrap: the service as it is installed.
+test-systemd: PACKAGES := debootstrap
+test-systemd: $(VENV)/.installed-test packages ## relay under a real systemd, booted in namespaces (root)
+	@$(PY) -m tests.booted.tree
+	@$(VENV)/bin/pytest -rs tests/booted
+
 bench: $(VENV)/.installed-test ## the benchmarks, each beside its baseline
 	@$(PY) -m tests.bench
 
@@ -74,10 +79,11 @@ bench-scan: $(VENV)/.installed-test ## a gigabyte of logs: relay beside grep, ri
 bench-live: $(VENV)/.installed-test ## 1,000 files with lines coming, 10,000 quiet ones
 	@$(PY) -m tests.bench live
 
-soak: $(VENV)/.installed-test packages ## the long chaos runs (10 minutes)
+soak: $(VENV)/.installed-test packages ## the long chaos runs, and the service under a real systemd (10 minutes)
 	@$(PY) -m tests.e2e.chaos --kills 100 --seconds 60
 	@$(PY) -m tests.e2e.chaos --kills 100 --seconds 60 --rotate copytruncate
 	@$(PY) -m tests.e2e.chaos --kills 100 --seconds 60 --socket
+	@$(MAKE) --no-print-directory test-systemd
 
 clean: ## remove what was installed and made
 	@rm -rf $(VENV) $(SYNAPSE) run .mypy_cache .ruff_cache .hypothesis

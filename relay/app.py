@@ -24,6 +24,7 @@ import structlog
 
 from relay import __version__, systemd
 from relay import log as log_guard
+from relay.absence import NOTED_EVERY, Absence, Life
 from relay.backends.base import Backend, Door, Settings
 from relay.backends.http import open_session
 from relay.backends.mask import secrets_in
@@ -34,12 +35,15 @@ from relay.config.schema import Config
 from relay.control import Control
 from relay.desk import Desk
 from relay.dispatcher import Dispatcher
+from relay.drill import Drill
 from relay.errors import RelayError, StoreError
 from relay.feedback import heed
 from relay.feeds import Feeds
+from relay.heart import Heart, Part
 from relay.models import AlertState, Batch, Event, Json, Level, Message, Reason
 from relay.outbox.sqlite import SqliteStore
 from relay.outbox.store import Store
+from relay.ping import Pinger
 from relay.pipeline import RELAY, Pipeline, Rules
 from relay.reload import Edits, Prepared, prepare
 from relay.routing.recipients import told_now
@@ -47,6 +51,7 @@ from relay.scan import engine
 from relay.scope import serving
 from relay.sources.intake import Intake
 from relay.sources.trouble import Trouble
+from relay.vitals import Vitals
 from relay.web.inside import Inside, Tallies
 from relay.web.port import Port
 
@@ -54,7 +59,6 @@ log = structlog.get_logger()
 
 DRAIN: Final = 10.0  # seconds that deliveries on their way get at a stop, before they are given back
 DRAIN_PIPELINE: Final = 5.0  # seconds that the queue gets to drain into the store
-STILL: Final = 20.0  # seconds without a turn of pipeline or dispatcher from which relay isn't well
 EDITS_EVERY: Final = 1.0  # seconds between looks at rules.yaml
 SWEEP_EVERY: Final = 60.0  # seconds between looks for what is over
 IDS_WINDOW: Final = 600.0  # seconds back from which writers' ids are remembered after a restart
@@ -89,6 +93,19 @@ class App:
             self._intake, store, clock, rules, self._dispatcher, RecentIds(), stuck=self._tell_directly
         )
         self._dispatcher.templates.apply(rules.config)
+        self._heart = Heart(clock)
+        self._heart.join(Part("the pipeline", lambda: self._pipeline.turned_at))
+        self._heart.join(Part("the dispatcher", lambda: self._dispatcher.turned_at))
+        self._vitals = Vitals(clock, self._intake, self._pipeline.commit_seconds, self.report)
+        self._pinger = Pinger(session, clock, rules.config.ping, self._unfit, self.report)
+        self._drill = Drill(store, clock, self._intake, lambda: self._rules.config, self.report)
+        self._life = Life(
+            store,
+            clock,
+            behind=self._behind,
+            events=self._pipeline.tally.total,
+            tell=self._tell_of_absence,
+        )
         self._verbs = self._desk().verbs()
         self._port = Port(self._inside(), rules.config.http, self.report)
         self._feeds = Feeds(
@@ -118,11 +135,16 @@ class App:
                     async with serving(
                         self._control().run(),
                         self._port.run(),
-                        self._heart(),
+                        self._heart.run(),
+                        self._vitals.run(),
+                        self._pinger.run(),
+                        self._drill.run(),
+                        self._life.run(),
                         self._follow_edits(),
                         self._sweep(),
                     ):
                         await self._feeds.run(self._stop, self._rules.config.sources, self._ready)
+                        await self._life.note()
                     systemd.notify(STOPPING=1, STATUS="draining")
                     self._intake.close()
                     await self._drain(draining)
@@ -147,11 +169,25 @@ class App:
         )
         self._intake.put_nowait(Batch(events=[event], size=len(text)))
 
+    def tell(self, kind: str, text: str) -> None:
+        """Tell the operators something that is no trouble."""
+        event = Event(
+            time=self._clock.now(),
+            source=RELAY,
+            module=f"{RELAY}.{kind}",
+            level=Level.NOTICE,
+            message=text,
+            labels={"note": "yes"},
+        )
+        self._intake.put_nowait(Batch(events=[event], size=len(text)))
+
     # --- start ---
 
     async def _remember(self) -> None:
         """What the store knows of the time before."""
         now = self._clock.now()
+        log_guard.sign(self._store.id)
+        await self._life.begin()
         recovered = await self._store.recover(now, all_leases=True)
         for alert in await self._store.live_alerts():
             self._pipeline.book.put(alert)
@@ -219,29 +255,27 @@ class App:
         return self._backends.get(name)
 
     def _unwell(self) -> str:
-        seconds = self._still()
-        return f"relay stands still for {seconds:.0f} s" if seconds >= STILL else ""
+        return self._heart.unwell()
 
     def _unready(self) -> str:
         if not self._is_ready or self._stop.is_set():
             return "relay is stopping" if self._stop.is_set() else "relay is starting"
         return f"the store takes nothing: {self._pipeline.stuck}" if self._pipeline.stuck else self._unwell()
 
-    def _still(self) -> float:
-        """Seconds since pipeline and dispatcher had both turned."""
-        return self._clock.monotonic() - min(self._pipeline.turned_at, self._dispatcher.turned_at)
+    def _unfit(self) -> str:
+        """Why relay couldn't tell of a trouble now; "" if it could."""
+        if why := self._unready() or self._dispatcher.undelivered:
+            return why
+        if self._life.silent > 3 * NOTED_EVERY:
+            return "the store has written nothing for a while"
+        return "" if self._vitals.on_time else f"the event loop is {self._vitals.lag:.1f} s late"
 
-    async def _heart(self) -> None:
-        """Feed systemd's watchdog, only while pipeline and dispatcher turn."""
-        limit = systemd.watchdog_seconds()
-        every = min(limit / 3, 5.0) if limit else 5.0
-        while True:
-            still = self._still()
-            if still < max(limit, STILL):
-                systemd.notify(WATCHDOG=1)
-            else:
-                log.error("standing_still", seconds=round(still, 1))
-            await self._clock.sleep(every)
+    def _behind(self) -> bool:
+        return bool(len(self._intake)) or any(each.get("behind") for each in self._feeds.status())
+
+    def _tell_of_absence(self, missed: Absence) -> None:
+        if missed.matters(self._rules.config.start_report):
+            self.tell("start", f"relay is back: {missed.text}")
 
     async def _follow_edits(self) -> None:
         """Reload when rules.yaml was edited, or SIGHUP came."""
@@ -287,6 +321,7 @@ class App:
         self._feeds.scan_for(rules.sieves)
         self._dispatcher.templates.apply(rules.config)
         self._port.apply(rules.config.http)
+        self._pinger.wanted = rules.config.ping
         self._pipeline.book.reschedule()
         await self._swap_backends(backends)
         if old.config.sources != rules.config.sources:
@@ -326,6 +361,7 @@ class App:
                     await self._clock.sleep(0.05)
 
     def _report_trouble(self, trouble: Trouble) -> None:
+        self._life.gaps += trouble.kind == "gap" and not trouble.cleared
         self.report("source", trouble.path, trouble.text, cleared=trouble.cleared)
 
     async def _tell_directly(self, text: str) -> None:
@@ -366,6 +402,8 @@ class App:
             "scan": engine.name(),
             "backends": self._dispatcher.status(),
             "http": self._port.status(),
+            "vitals": self._vitals.status(),
+            "ping": self._pinger.status(),
             "store": await self._store.counts(),
         }
 
@@ -385,7 +423,7 @@ class App:
 
 def _secrets(config: Config) -> Iterator[str]:
     """All that no log line may hold."""
-    return secrets_in((*config.backends.values(), config.http))
+    return secrets_in((*config.backends.values(), config.http, config.ping))
 
 
 async def serve(path: str, rules: Rules) -> None:

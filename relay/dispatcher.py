@@ -151,6 +151,15 @@ class Dispatcher:
         """Monotonic time at which the lane that is longest without a turn had its last."""
         return min((lane.turned_at for lane in self.lanes.values()), default=self.clock.monotonic())
 
+    @property
+    def undelivered(self) -> str:
+        """Why relay can reach nobody: a backend went down, and none has accepted anything since; or ""."""
+        accepted = max((lane.health.accepted_at for lane in self.lanes.values()), default=0.0)
+        for lane in self.lanes.values():
+            if lane.health.down_since is not None and accepted < lane.health.down_since:
+                return f"backend {lane.name} is down, and no other has accepted a message since"
+        return ""
+
     def status(self) -> list[Json]:
         """For `relay status`."""
         return [lane.status() for lane in self.lanes.values()]

@@ -11,11 +11,12 @@ import structlog
 from msgspec import Struct
 
 from relay.clock import Clock
-from relay.config.schema import SocketSource, TailSource
+from relay.config.schema import JournalSource, SocketSource, TailSource
 from relay.errors import RelayError
 from relay.models import Batch, Json, Position
 from relay.outbox.store import Store
 from relay.sources.intake import Intake
+from relay.sources.journal import PATH, Journal
 from relay.sources.scan.sieve import Sieves
 from relay.sources.socket import Listener
 from relay.sources.tail import Tail
@@ -23,14 +24,14 @@ from relay.sources.trouble import Trouble
 
 log = structlog.get_logger()
 
-Source = SocketSource | TailSource
+Source = SocketSource | TailSource | JournalSource
 
 
 class Feed(Struct):
     """A source at work."""
 
     settings: Source
-    worker: Listener | Tail
+    worker: Listener | Tail | Journal
     task: asyncio.Task[None]
 
 
@@ -110,6 +111,18 @@ class Feeds:
             self._feeds[name] = Feed(settings, listener, self._group.create_task(listener.run()))
             return
         mine = [position for position in positions if position.source == name]
+        if isinstance(settings, JournalSource):
+            journal = Journal(
+                name,
+                settings,
+                self._intake,
+                self._clock,
+                next((position for position in mine if position.path == PATH), None),
+                report=self._report,
+            )
+            self._feeds[name] = Feed(settings, journal, self._group.create_task(journal.run()))
+            return
+        mine = [position for position in mine if position.path != PATH]
         tail = Tail(
             name,
             settings,

@@ -39,6 +39,7 @@ class Health:
         self._report = report
         self.why = ""  # why it is down, in words
         self.down_since: float | None = None  # wall time
+        self.accepted_at = 0.0  # wall time at which the service last accepted a message
         self._resume_at = 0.0  # monotonic time until which nothing is tried
         self._pause = 0.0  # seconds of the current pause while down
         self._failures = 0  # temporary failures in a row
@@ -64,6 +65,7 @@ class Health:
             outcome = concluded.error if isinstance(concluded, Assumed) else concluded
             if isinstance(outcome, Receipt):
                 self._failures = 0
+                self.accepted_at = self._clock.now()
                 if self.is_down:
                     self._up()
             elif isinstance(outcome, BackendError) and outcome is not self._latest:

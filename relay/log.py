@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any, Final, TextIO
 
@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 MASK: Final = "***"
+_sign: str = ""  # ends each line, so that relay knows its own ones when they come back through a log
 _secrets: set[str] = set()  # texts that no log line may hold; a second guard behind `Secret`
 
 
@@ -27,6 +28,23 @@ def mask(text: str) -> str:
         if secret in text:
             text = text.replace(secret, MASK)
     return text
+
+
+def sign(name: str) -> None:
+    """From now on each line says that it is by the relay of that name (random, 16 characters or so)."""
+    global _sign  # noqa: PLW0603 - one log, one name
+    _sign = f"relay-{name}" if name else ""
+
+
+def is_own(message: str, labels: Mapping[str, str]) -> bool:
+    """Whether a text is a line of this relay's own log, as it was printed or wrapped by others."""
+    return bool(_sign) and (_sign in message or labels.get("by") == _sign)
+
+
+def _add_sign(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if _sign:
+        fields["by"] = _sign
+    return fields
 
 
 def _mask_values(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -59,6 +77,7 @@ def configure(*, level: str = "info", stream: TextIO | None = None) -> None:
     pretty = stream.isatty()
     processors: list[Any] = [
         structlog.processors.add_log_level,
+        _add_sign,
         _mask_values,
     ]
     if pretty:

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 import structlog
 from msgspec import Struct, field, structs
 
+from relay import log as own_log
 from relay.book import Book, RecentIds
 from relay.clock import Clock
 from relay.config.schema import Config, Rule
@@ -88,6 +89,7 @@ class Rules(Struct, frozen=True):
     ruleset: Ruleset
     by_name: dict[str, Rule]
     own: Rule  # takes relay's own events, whatever the rules say: they can't loop
+    note: Rule  # takes those that are no trouble: told once, each by itself
     sieves: dict[str, Sieves] = field(default_factory=dict)  # by source: what its lines are scanned for
 
     @classmethod
@@ -100,7 +102,15 @@ class Rules(Struct, frozen=True):
             repeat=(3600.0, 6 * 3600.0, 86400.0),
             resolve_after=7 * 86400.0,
         )
-        return cls(config, ruleset, {rule.name: rule for rule in (*config.rules, own)}, own)
+        note = Rule(name="relay reports", to=config.operators, fingerprint="event", repeat=())
+        by_name = {rule.name: rule for rule in (*config.rules, own, note)}
+        return cls(config, ruleset, by_name, own, note)
+
+    def route(self, event: Event) -> Sequence[Rule]:
+        """The rules that take the event; relay's own news go to the operators."""
+        if event.source == RELAY:
+            return (self.note if "note" in event.labels else self.own,)
+        return self.ruleset.route(event)
 
 
 class Problem(Struct):
@@ -206,6 +216,7 @@ class Pipeline:
             "events": dict(self.counts),
             "live_alerts": len(self.book),
             "waiting": len(self._intake),
+            "full": self._intake.full,
             "store": self.stuck or "ok",
         }
 
@@ -236,7 +247,7 @@ class Pipeline:
                     self.counts["repeated_ids"] += 1
                     continue
                 owner: Problem | None = None
-                for rule in (rules.own,) if event.source == RELAY else rules.ruleset.route(event):
+                for rule in self._route(rules, event):
                     self._serial += 1
                     key = fingerprint(event, rule, serial=str(self._serial))
                     problem = problems.get(key.key)
@@ -250,6 +261,14 @@ class Pipeline:
                 else:
                     self.tally[_counted_as(event, None)] += 1
         return Sorted(rules, batches, problems, rows)
+
+    def _route(self, rules: Rules, event: Event) -> Sequence[Rule]:
+        """The rules that take the event; none takes what relay itself has logged, or it would go round."""
+        found = rules.route(event)
+        if found and event.source != RELAY and own_log.is_own(event.message, event.labels):
+            self.counts["own_lines"] += 1
+            return ()
+        return found
 
     def _decide(
         self, rules: Rules, problem: Problem, now: float, commit: Commit, changed: dict[str, Alert]

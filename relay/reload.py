@@ -18,7 +18,8 @@ from msgspec.structs import replace
 from relay.backends.registry import Types
 from relay.config.load import load
 from relay.config.problems import Problem, quoted
-from relay.config.schema import Config, TailSource
+from relay.config.schema import Config, Place, TailSource
+from relay.drill import LABEL, drill_event, first_socket
 from relay.models import Event
 from relay.pipeline import Rules
 from relay.routing import proof
@@ -47,6 +48,7 @@ def prepare(path: str, *, lenient_secrets: bool = False, scan: bool = False, kee
     if config is None:
         return Prepared(None, problems)
     problems += proof.problems(config, parser(config))
+    problems += _drill_problems(config)
     problems.sort()
     if any(problem.severity == "error" for problem in problems):
         return Prepared(None, problems)
@@ -81,6 +83,16 @@ def parser(config: Config) -> Callable[[str], Event]:
         return guess(line, "example", tails, time.time())
 
     return parse
+
+
+def _drill_problems(config: Config) -> list[Problem]:
+    """A drill that no rule takes would fail each time."""
+    event = drill_event(first_socket(config)[0] or LABEL, "mark", time.time())
+    if config.drill is None or Ruleset(config).route(event):
+        return []
+    place = Place(config.files[0], 1, 1)
+    text = f"no rule takes the event of `drill`: add one with `match: {{module: {event.module}}}`"
+    return [Problem("warning", place, text)]
 
 
 class Edits:

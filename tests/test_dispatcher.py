@@ -484,3 +484,15 @@ async def test_what_expires_while_a_limit_holds_it_back_is_dead_and_known(
     await _ended(dispatcher, task)
     assert (await store.counts())["deliveries"]["a"] == {"delivered": 15, "dead": 24}
     await store.close()
+
+
+async def test_whether_anybody_can_be_reached(bench: Bench) -> None:
+    """A dead backend is no reason to fall silent while another one takes what is said about it."""
+    assert bench.dispatcher.undelivered == ""
+    bench.a.answer = lambda message, to: BackendDownError("the key is wrong")
+    number = await bench.owe("a")
+    await _until(lambda: bench.dispatcher.down == ["a"])
+    assert "backend a is down" in bench.dispatcher.undelivered
+    await bench.until(await bench.owe("b"), DeliveryState.DELIVERED)
+    assert bench.dispatcher.undelivered == ""
+    assert (await bench.row(number)).state is DeliveryState.PENDING

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from relay import log
 from relay.book import RecentIds
 from relay.clock import FakeClock
 from relay.config.schema import Config, Match, Owner, Person, Rule, Text
@@ -310,3 +311,53 @@ async def test_live_alerts_are_bounded(stage: Stage, monkeypatch: pytest.MonkeyP
         stage.clock.advance(1)
     await stage.take()
     assert len(stage.pipeline.book) <= 10
+
+
+async def test_no_rule_can_take_what_relay_itself_says(tmp_path: Path) -> None:
+    """Neither its news to the operators nor its log, whatever the rules match."""
+    clock = FakeClock()
+    store = await SqliteStore.open(str(tmp_path / "relay.db"), clock)
+    greedy = Config(
+        operators=("ops",),
+        backends=CONFIG.backends,
+        recipients=CONFIG.recipients,
+        rules=(Rule(name="everything", to=("wang",), fingerprint="event"),),
+    )
+    stage = Stage(store, clock)
+    stage.pipeline.rules = Rules.of(greedy, Ruleset(greedy))
+    log.sign("0123456789abcdef")
+    try:
+        mark = '"by":"relay-0123456789abcdef"'
+        await stage.take(
+            event("backend a is down", source=RELAY, module="relay.backend", labels={"subject": "a"}),
+            event("relay is back", source=RELAY, module="relay.start", labels={"note": "yes"}),
+            event(f'{{"event":"delivery_died",{mark}}}'),
+            event("delivery_died", labels={"by": "relay-0123456789abcdef"}),
+            event("delivery_died", labels={"by": "relay-ffffffffffffffff"}),  # another relay
+        )
+    finally:
+        log.sign("")
+    assert sorted(await stage.reasons()) == [
+        ("ops", Reason.OPERATORS),
+        ("ops", Reason.OPERATORS),
+        ("wang", Reason.FIRST),
+    ]
+    assert stage.pipeline.counts["own_lines"] == 2
+    await store.close()
+
+
+async def test_each_note_is_told_and_none_again(stage: Stage) -> None:
+    for _ in range(2):
+        await stage.take(
+            event(
+                "relay is back",
+                source=RELAY,
+                module="relay.start",
+                level=Level.NOTICE,
+                labels={"note": "yes"},
+            )
+        )
+        stage.clock.advance(60)
+    stage.clock.advance(86400 * 30)
+    await stage.take()
+    assert await stage.reasons() == [("ops", Reason.OPERATORS)] * 2

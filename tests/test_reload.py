@@ -34,7 +34,7 @@ def test_good_rules_are_ready_to_swap_in(rules: Path) -> None:
     prepared = prepare(str(rules))
     assert prepared.problems == []
     assert prepared.rules is not None
-    assert set(prepared.rules.by_name) == {"pay", "relay itself"}
+    assert set(prepared.rules.by_name) == {"pay", "relay itself", "relay reports"}
     assert prepared.rules.own.to == ("ops",)
 
 

@@ -21,6 +21,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "outbox": ("outbox", "list, show, retry or drop deliveries"),
     "doctor": ("doctor", "check backends, recipients and sources; send a test message"),
     "backends": ("backends", "the services relay can reach, and how to set each up"),
+    "install": ("install", "install relay as a service of this host"),
+    "uninstall": ("install", "remove what `relay install` installed, but for rules and store"),
+    "completion": ("completion", "print what completes relay's commands in bash, zsh or fish"),
 }
 
 USAGE: Final = """\

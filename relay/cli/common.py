@@ -38,9 +38,27 @@ class RefusedError(Exception):
     """The daemon answered with an error."""
 
 
+class Described(Exception):  # noqa: N818 - no error: the answer to `DESCRIBE`
+    """What a command takes."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        super().__init__()
+        self.parser = parser
+
+
+DESCRIBE: Final[Sequence[str]] = ("--describe",)  # as arguments: raise `Described` instead of doing anything
+
+
+class _Parser(argparse.ArgumentParser):
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if args is DESCRIBE:
+            raise Described(self)
+        return super().parse_known_args(args, namespace)
+
+
 def parser(name: str, text: str, example: str) -> argparse.ArgumentParser:
     """An argument parser in relay's manner."""
-    return argparse.ArgumentParser(
+    return _Parser(
         prog=f"relay {name}",
         description=text,
         epilog=f"example:\n  {example}",

@@ -76,12 +76,18 @@ def main(name: str, given: Sequence[str]) -> int:
 
 
 def _sources(config: Config) -> Iterator[Finding]:
-    from relay.config.schema import SocketSource  # noqa: PLC0415 - with the rest
+    from relay.config.schema import JournalSource, SocketSource  # noqa: PLC0415 - with the rest
 
     for name, source in config.sources.items():
         if isinstance(source, SocketSource):
             there = os.path.exists(source.socket)  # noqa: PTH110 - a text in the rules
             yield f"source {name}", True, f"{source.socket}{'' if there else ' (relay is not running)'}"
+            continue
+        if isinstance(source, JournalSource):
+            from relay.sources.journalctl import problem  # noqa: PLC0415 - with the rest
+
+            wrong = problem(source)
+            yield f"source {name}", not wrong, wrong or "the journal can be read"
             continue
         files = [file for pattern in source.tail for file in glob.glob(pattern, recursive=True)]  # noqa: PTH207
         closed = [file for file in files if not os.access(file, os.R_OK)]

@@ -118,6 +118,13 @@ def host(node: Scalar) -> str:
     return node.text.lower()
 
 
+def unit(node: Scalar) -> str:
+    """A unit of systemd, or a glob of such."""
+    if not re.fullmatch(r"(?!-)[\w:.\\@*?\[\]!-]{1,255}", node.text, re.ASCII):
+        raise ValueError(f"{node.given} is no unit: write nginx.service, nginx or shop-*.service")
+    return node.text
+
+
 def mode(node: Scalar) -> str:
     """Permissions of a socket, in octal as chmod has them."""
     if not re.fullmatch(r"0?[0-7]{3}", node.text):
@@ -196,6 +203,7 @@ KINDS: Final[dict[str, Callable[[Scalar], Any]]] = {
     "store": store,
     "listen": listen,
     "host": host,
+    "unit": unit,
     "mode": mode,
     "encoding": encoding,
     "start": start,

@@ -35,7 +35,9 @@ Excluded = Annotated[FilePath, Meta(extra={"kind": "excluded"})]
 SocketPath = Annotated[FilePath, Meta(extra={"kind": "socket"})]
 StorePath = Annotated[str, Meta(extra={"kind": "store", "secrets": True})]
 Listen = Annotated[str, Meta(extra={"kind": "listen"})]  # 127.0.0.1:8787, [::1]:8787, unix:/path
+Unit = Annotated[str, Meta(extra={"kind": "unit"})]  # of systemd; a glob is fine
 HostName = Annotated[str, Meta(extra={"kind": "host"})]
+Format = Literal["plain", "json", "logfmt", "syslog", "python", "java", "nginx", "regex"]
 LineSize = Annotated[Size, Meta(ge=1024, le=64 * 1024 * 1024)]
 Count = Annotated[int, Meta(ge=1)]
 Zone = Annotated[str, Meta(extra={"kind": "zone"})]  # Asia/Shanghai; "": the host's
@@ -170,7 +172,7 @@ class TailSource(Struct, frozen=True, kw_only=True):
     """Log files to follow."""
 
     tail: Annotated[tuple[FilePath, ...], Meta(min_length=1)]  # globs
-    format: Literal["plain", "json", "logfmt", "syslog", "python", "java", "nginx", "regex"] = "plain"
+    format: Format = "plain"
     pattern: Pattern = ""  # with `format: regex`: groups named time, level, module, message; others: labels
     encoding: Encoding = "utf-8"
     module: str = ""  # where lines carry no module of their own; default: the file's name without its end
@@ -187,11 +189,44 @@ class TailSource(Struct, frozen=True, kw_only=True):
 
     def problems(self) -> list[tuple[str, str]]:
         """What no single field shows: (field, what is wrong with it)."""
-        if self.format != "regex":
-            return [("pattern", "`pattern` needs `format: regex`")] if self.pattern else []
-        if not _MESSAGE_GROUP.search(self.pattern):
-            return [("pattern", "`format: regex` needs a `pattern` with a group (?P<message>...)")]
-        return []
+        return _format_problems(self.format, self.pattern)
+
+
+class Journal(Struct, frozen=True, kw_only=True):
+    """Which entries of the systemd journal; all that is given must hold. `{}`: all but relay's own."""
+
+    units: tuple[Unit, ...] = ()  # any of these; `.service` where no type is named; globs
+    identifiers: tuple[Title, ...] = ()  # SYSLOG_IDENTIFIER: any of these
+    level: Level | None = None  # that priority or above; what services print has the unit's default: info
+    directory: FilePath = ""  # of journal files, as from other hosts; default: this host's journal
+    name: Literal["unit", "identifier"] = "unit"  # what becomes the module where the text names none
+
+
+class JournalSource(Struct, frozen=True, kw_only=True):
+    """The systemd journal, followed from where relay left off."""
+
+    journal: Journal
+    format: Format = "plain"  # of the entries' text
+    pattern: Pattern = ""  # as for `tail`
+    module: str = ""  # where the text names none; default: `journal: name:`
+    level: Level | None = None  # where neither text nor priority tell; default: info
+    start: Literal["end", "beginning"] = "end"  # of the journal, when relay first starts
+    multiline: bool | None = None  # join stack traces that a service prints; default: by format
+    flush_after: Duration | None = None  # how long a stack trace may take to arrive; default: by format
+    max_event: LineSize = 256 * 1024  # a longer entry or stack trace is cut and marked
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What no single field shows: (field, what is wrong with it)."""
+        return _format_problems(self.format, self.pattern)
+
+
+def _format_problems(format_: str, pattern: str) -> list[tuple[str, str]]:
+    if format_ != "regex":
+        return [("pattern", "`pattern` needs `format: regex`")] if pattern else []
+    if not _MESSAGE_GROUP.search(pattern):
+        return [("pattern", "`format: regex` needs a `pattern` with a group (?P<message>...)")]
+    return []
 
 
 class Way(Struct, frozen=True, kw_only=True):
@@ -301,6 +336,20 @@ class Http(Struct, frozen=True, kw_only=True):
         return url_problem(self.url) or ("takes no query or fragment" if {"?", "#"} & set(self.url) else "")
 
 
+class Ping(Struct, frozen=True, kw_only=True):
+    """A URL outside that expects to be called, and raises the alarm when relay no longer does."""
+
+    url: Secret  # called with GET while the store writes, messages are accepted and the loop is on time
+    every: Annotated[Duration, Meta(ge=5)] = 60.0
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What no single field shows: (field, what is wrong with it)."""
+        from relay.backends.http import url_problem  # noqa: PLC0415 - aiohttp, only where there is a URL
+
+        wrong = url_problem(self.url.reveal())
+        return [("url", wrong)] if wrong else []
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """All of rules.yaml, checked and resolved."""
 
@@ -309,7 +358,10 @@ class Config(Struct, frozen=True, kw_only=True):
     operators: RecipientNames = ()  # of relay's own troubles; default: `operators`, `ops`, the last rule's
     retention: Retention = Retention()
     http: Annotated[Http, Meta(extra={"secrets": True})] | None = None
-    sources: dict[Name, SocketSource | TailSource] = field(default_factory=dict)
+    ping: Annotated[Ping, Meta(extra={"secrets": True})] | None = None
+    drill: Literal["daily", "weekly", "monthly"] | None = None  # at 10:00; Mondays, the first of a month
+    start_report: Time = 300.0  # operators hear of a start after that long away, or if anything is late
+    sources: dict[Name, SocketSource | TailSource | JournalSource] = field(default_factory=dict)
     backends: dict[Name, Settings] = field(default_factory=dict)
     recipients: dict[Name, type_of_recipient] = field(default_factory=dict)
     calendars: dict[Name, FilePath | Calendar] = field(default_factory=dict)

@@ -20,6 +20,8 @@ from relay.config.problems import Problems, quoted
 MAX_BYTES: Final = 64 * 1024  # of a secret's file
 _SHORTEST_MASKED: Final = 4  # characters; masking shorter values would only garble texts
 
+_CREDENTIALS: Final = "relay_"  # what LoadCredential=relay:FOLDER puts before the names of its files
+
 _REFERENCE: Final = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CREDENTIAL: Final = re.compile(r"[^/\x00]{1,255}")
@@ -109,7 +111,8 @@ class Secrets:
         folder = self._environ.get("CREDENTIALS_DIRECTORY")
         if not folder:
             raise _MissingError("no credentials here: relay.service gets them by LoadCredential=")
-        return self._from_file(str(Path(folder) / name), node)
+        single, of_folder = Path(folder) / name, Path(folder) / f"{_CREDENTIALS}{name}"
+        return self._from_file(str(of_folder if of_folder.exists() else single), node)
 
     def _from_file(self, path: str, node: Scalar) -> str:
         try:

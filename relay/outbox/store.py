@@ -211,6 +211,14 @@ class Store(Protocol):
         """Pending or dead deliveries become cancelled; how many."""
         ...
 
+    async def note(self, name: str, value: str) -> None:
+        """Remember something small under that name."""
+        ...
+
+    async def noted(self, name: str) -> str:
+        """What was last remembered under that name; "" if nothing was."""
+        ...
+
     async def counts(self) -> Json:
         """Numbers for `relay status`.
 

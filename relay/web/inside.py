@@ -43,4 +43,3 @@ class Counts(Struct, kw_only=True):
     refused: Counter[str] = field(default_factory=Counter)  # by why
     callbacks: Counter[tuple[str, str]] = field(default_factory=Counter)  # by (backend, what became of it)
     connections_refused: int = 0
-    lag: float = 0.0  # seconds that the event loop was late at worst, of the last minute

@@ -25,7 +25,7 @@ _OF_SOURCES: Final[Mapping[str, tuple[str, Any, str]]] = {
 def families(status: Json, tallies: Tallies, counts: Counts) -> list[Family]:
     """All of them."""
     return [
-        *_of_relay(status, counts),
+        *_of_relay(status),
         *_of_events(status, tallies),
         *_of_deliveries(status, tallies),
         *_of_sources(status["sources"]),
@@ -34,13 +34,17 @@ def families(status: Json, tallies: Tallies, counts: Counts) -> list[Family]:
     ]
 
 
-def _of_relay(status: Json, counts: Counts) -> Iterator[Family]:
+def _of_relay(status: Json) -> Iterator[Family]:
     store = status["store"]
     build = [Sample(1, {"version": status["version"]})]
     yield Family("relay_build_info", "gauge", "Always 1; the version is a label.", build)
     refused = bool(status["refused"])
     yield single("relay_config_last_reload_successful", "gauge", "0: an edit was refused.", not refused)
-    yield single("relay_event_loop_lag_seconds", "gauge", "At worst, of the last minute.", counts.lag)
+    lag = status["vitals"]["lag"]
+    yield single("relay_event_loop_lag_seconds", "gauge", "At worst, of the last minute.", lag)
+    if ping := status["ping"]:
+        at = ping["answered_at"]
+        yield single("relay_ping_answered_timestamp_seconds", "gauge", "When the ping URL last answered.", at)
     taken = status["pipeline"]["store"] == "ok"
     yield single("relay_store_writable", "gauge", "0: the store takes nothing.", taken)
     yield single("relay_store_bytes", "gauge", "The store on disk.", store["bytes"])
@@ -58,7 +62,10 @@ def _of_events(status: Json, tallies: Tallies) -> Iterator[Family]:
     )
     repeated = pipeline["events"].get("repeated_ids", 0)
     yield single("relay_events_repeated_total", "counter", "Events whose id was known already.", repeated)
+    own = pipeline["events"].get("own_lines", 0)
+    yield single("relay_own_lines_total", "counter", "Lines of relay's own log that came back.", own)
     yield single("relay_intake_events", "gauge", "Events that wait for the pipeline.", pipeline["waiting"])
+    yield single("relay_intake_full", "gauge", "1: writers and files wait.", pipeline["full"])
     alerts = _keyed(status["store"]["alerts"])
     yield _labelled("relay_alerts", "gauge", "Alerts in the store, by state.", ("state",), alerts)
     commits = tallies.commit_seconds

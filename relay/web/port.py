@@ -17,7 +17,6 @@ from relay.models import Json
 from relay.scope import serving
 from relay.templates import Report
 from relay.web.inside import Counts, Inside
-from relay.web.lag import watch_lag
 
 log = structlog.get_logger()
 
@@ -85,7 +84,7 @@ class Port:
         self._recovered()
         self._open.set()
         try:
-            async with serving(server.watch(), watch_lag(self._inside.clock, self.counts)):
+            async with serving(server.watch()):
                 await self._changed.wait()
         finally:
             self._open.clear()

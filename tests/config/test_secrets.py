@@ -116,6 +116,9 @@ def test_a_credential(tmp_path: Path) -> None:
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
     assert resolve("${credential:secret}", environ)[0].text == "from-systemd"
     assert "No such file" in resolve("${credential:other}", environ)[1][0]
+    (tmp_path / "relay_other").write_text("of the folder")  # LoadCredential=relay:/etc/relay/credentials
+    (tmp_path / "relay_other").chmod(0o400)
+    assert resolve("${credential:other}", environ)[0].text == "of the folder"
     assert "LoadCredential" in resolve("${credential:secret}", {})[1][0]
 
 

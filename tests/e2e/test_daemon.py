@@ -194,19 +194,27 @@ def test_no_secret_in_logs_status_or_store(tmp_path: Path) -> None:
     assert "c4nary" not in everything
 
 
+def activated(relay: Relay, paths: list[Path], *, datagram: bool) -> subprocess.Popen[bytes]:
+    """relay, to be started by systemd-socket-activate when something comes."""
+    python = [sys.executable, "-m", "relay", "run", "-c", str(relay.rules)]
+    kind = ["-d"] if datagram else []
+    listen = [word for path in paths for word in ("-l", str(path))]
+    with relay.log.open("wb") as out:
+        try:
+            return subprocess.Popen(
+                ["systemd-socket-activate", *kind, *listen, *python], stdout=out, stderr=out, env=os.environ
+            )
+        except FileNotFoundError:
+            pytest.skip("systemd-socket-activate is not here")
+
+
 def test_socket_activation_serves_a_writer_that_came_first(tmp_path: Path, sinks: tuple[Sink, Sink]) -> None:
     """The writer connects and writes while no relay runs; systemd-socket-activate starts it."""
     relay = Relay(tmp_path)
     (tmp_path / "logs").mkdir()
     relay.write_rules(RULES.format(folder=tmp_path, url=sinks[0].url, second=sinks[1].url))
     path = tmp_path / "relay.sock"
-    python = [sys.executable, "-m", "relay", "run", "-c", str(relay.rules)]
-    activate = ["systemd-socket-activate", "-l", str(path), *python]
-    with relay.log.open("wb") as out:
-        try:
-            process = subprocess.Popen(activate, stdout=out, stderr=out, env=os.environ)
-        except FileNotFoundError:
-            pytest.skip("systemd-socket-activate is not here")
+    process = activated(relay, [path], datagram=False)
     try:
         assert until(path.exists, 5)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -219,6 +227,26 @@ def test_socket_activation_serves_a_writer_that_came_first(tmp_path: Path, sinks
         process.terminate()
         assert process.wait(20) == 0
     assert path.exists()  # systemd's, not ours to remove
+
+
+def test_socket_activation_serves_datagrams_that_came_first(tmp_path: Path, sinks: tuple[Sink, Sink]) -> None:
+    relay = Relay(tmp_path)
+    (tmp_path / "logs").mkdir()
+    relay.write_rules(RULES.format(folder=tmp_path, url=sinks[0].url, second=sinks[1].url))
+    path = tmp_path / "relay.dgram"
+    process = activated(relay, [path], datagram=True)
+    try:
+        assert until(path.exists, 5)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+            out.settimeout(10)
+            out.connect(str(path))
+            for word in ("first", "second"):
+                out.send(b'{"module":"pay","level":"error","message":"%s bird"}' % word.encode())
+        assert until(lambda: len(sinks[0].received) == 2, 10)
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+    assert path.exists()
 
 
 def test_templates_word_messages_follow_edits_and_cost_none_when_they_fail(

@@ -48,6 +48,16 @@ class StoreContract:
         assert await store.positions() == [at]
         assert await store.live_alerts() == [one]
 
+    async def test_what_is_noted_is_there_after_reopening(self, store: Store) -> None:
+        assert await store.noted("alive") == ""
+        await store.note("alive", "1.5")
+        await store.note("alive", "2.5")
+        await store.note("id", "another thing than the store's")
+        identity = store.id
+        store = await self.reopen(store)
+        assert await store.noted("alive") == "2.5"
+        assert (await store.noted("id"), store.id) == ("another thing than the store's", identity)
+
     async def test_an_empty_store_has_nothing(self, store: Store) -> None:
         assert await store.alert(1) is None
         assert await store.delivery(1) is None

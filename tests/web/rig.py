@@ -27,7 +27,9 @@ STATUS: Json = {
     "pid": 1,
     "started_at": 1.5,
     "refused": "",
-    "pipeline": {"events": {"repeated_ids": 2}, "live_alerts": 1, "waiting": 3, "store": "ok"},
+    "pipeline": {"events": {"repeated_ids": 2}, "live_alerts": 1, "waiting": 3, "full": False, "store": "ok"},
+    "vitals": {"lag": 0.25, "commit_seconds": 0.001},
+    "ping": {"answered_at": 1.5, "failures": 0, "withheld": ""},
     "sources": [
         {"source": "apps", "connections": 1, "refused": 0, "bad": {"bad_json": 2}},
         {"source": "shop", "files": 2, "behind": 10},

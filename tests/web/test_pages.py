@@ -54,5 +54,5 @@ async def test_metrics(client: Client) -> None:
     assert found['relay_http_requests_total{method="GET",route="/metrics",status="200"}'] == 1
     assert found["relay_intake_events"] == 3
     assert found["relay_config_last_reload_successful"] == 1
-    assert found["relay_event_loop_lag_seconds"] == 0
+    assert found["relay_event_loop_lag_seconds"] == 0.25
     assert found["process_resident_memory_bytes"] > 1e6

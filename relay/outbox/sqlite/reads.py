@@ -32,6 +32,12 @@ def identity(db: sqlite3.Connection) -> str:
     return str(db.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()[0])
 
 
+def noted(db: sqlite3.Connection, name: str) -> str:
+    """What was last remembered under that name."""
+    found = db.execute("SELECT value FROM meta WHERE key = ?", (f"note:{name}",)).fetchone()
+    return "" if found is None else str(found[0])
+
+
 def next_id(db: sqlite3.Connection) -> int:
     """The first id that no alert or delivery ever had."""
     return int(

@@ -162,6 +162,12 @@ class SqliteStore:
         del now  # as in `supersede`
         return await self._writer.make(partial(writes.drop, ids=ids))
 
+    async def note(self, name: str, value: str) -> None:
+        await self._writer.make(partial(writes.note, name=name, value=value))
+
+    async def noted(self, name: str) -> str:
+        return await self._reader.run(reads.noted, name)
+
     async def counts(self) -> Json:
         return await self._reader.run(self._count)
 

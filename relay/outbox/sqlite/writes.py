@@ -246,7 +246,15 @@ def _sweep_alerts(db: sqlite3.Connection, before: float) -> int:
 
 def keep_next_id(db: sqlite3.Connection, next_id: int) -> None:
     """Remember the first id not given out."""
+    _keep(db, "next_id", str(next_id))
+
+
+def note(db: sqlite3.Connection, name: str, value: str) -> None:
+    """Remember something small under that name."""
+    _keep(db, f"note:{name}", value)
+
+
+def _keep(db: sqlite3.Connection, key: str, value: str) -> None:
     db.execute(
-        "INSERT INTO meta VALUES ('next_id', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        (str(next_id),),
+        "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (key, value)
     )

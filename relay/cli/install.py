@@ -1,0 +1,192 @@
+"""`relay install` and `relay uninstall`: relay as a service of this host.
+
+They ask nothing, say what they did, and can be repeated.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import sysconfig
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from relay.cli import completion
+from relay.cli.common import FINE, PROBLEM, SYSTEM_RULES, USAGE, complain, parser
+from relay.cli.shipped import sample_rules, shipped
+from relay.cli.steps import Call, File, Folder, Gone, Link, Step, Target
+
+PROGRAM: Final = "/usr/bin/relay"  # as the shipped units have it
+UNITS: Final = "/usr/local/lib/systemd/system"
+SYSUSERS: Final = "/usr/local/lib/sysusers.d/relay.conf"
+TMPFILES: Final = "/usr/local/lib/tmpfiles.d/relay.conf"
+POLKIT: Final = "/etc/polkit-1/rules.d/50-relay.rules"
+COMPLETIONS: Final = {
+    "bash": "/usr/local/share/bash-completion/completions/relay",
+    "zsh": "/usr/local/share/zsh/site-functions/_relay",
+    "fish": "/usr/local/share/fish/vendor_completions.d/relay.fish",
+}
+COMMAND: Final = "/usr/local/bin/relay"  # where a shell finds it
+HIDDEN: Final = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - what the unit's sandbox hides
+
+_UNIT: Final = re.compile(r"(?!-)[\w:.\\@-]{1,240}\.(?:service|socket|timer|path|mount)")
+
+
+def main(name: str, given: Sequence[str]) -> int:
+    """Install or remove; status 1 if a step failed."""
+    if name == "install":
+        text = (
+            "Install relay as a service: user and group, folders, systemd units, polkit rule, sample rules, "
+            "shell completion. Asks nothing; may be repeated, as after an update; leaves rules.yaml alone."
+        )
+    else:
+        text = "Remove what `relay install` installed. Rules, credentials, the store and the user stay."
+    arguments = parser(name, text, f"sudo /opt/relay/bin/relay {name} --dry-run")
+    arguments.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    arguments.add_argument(
+        "--root", metavar="DIR", default="/", help="a tree to install into (default: this host)"
+    )
+    if name == "install":
+        arguments.add_argument("--now", action="store_true", help="enable and start (or restart) it, too")
+    options = arguments.parse_args(given)
+    target = Target(Path(options.root).resolve(), options.dry_run)
+    if not target.dry and target.is_host and os.geteuid() != 0:
+        complain(f"only root can do that: sudo relay {name} (or --dry-run)")
+        return PROBLEM
+    return _install(target, now=options.now) if name == "install" else _take(target, removal())
+
+
+def _install(target: Target, *, now: bool) -> int:
+    program = PROGRAM
+    if target.is_host:
+        program = own_program()
+        if program.startswith(HIDDEN):
+            complain(
+                f"{program} is hidden from the service by its sandbox: install relay under /opt/relay, say"
+            )
+            return USAGE
+    status = _take(target, [*installation(target, program), *(starting() if now else ())])
+    if status == FINE:
+        for line in advice(target, now=now):
+            print(line)
+    return status
+
+
+def installation(target: Target, program: str) -> list[Step]:
+    """The steps, in order: the user before what belongs to it."""
+    units = [
+        File(f"{UNITS}/{name}", shipped(name).replace(PROGRAM, program))
+        for name in ("relay.service", "relay.socket")
+    ]
+    return [
+        File(SYSUSERS, shipped("sysusers.conf")),
+        Call(("systemd-sysusers",)),
+        Folder("/etc/relay", 0o750, "relay"),
+        Folder("/etc/relay/credentials", 0o700),
+        File(SYSTEM_RULES, sample_rules(), 0o640, "relay", keep=True),
+        File(TMPFILES, shipped("tmpfiles.conf")),
+        Call(("systemd-tmpfiles", "--create", TMPFILES), host_only=True),
+        *units,
+        File(POLKIT, polkit_rule(restarts(target.path(SYSTEM_RULES)))),
+        *(File(where, completion.script(shell)) for shell, where in COMPLETIONS.items()),
+        *([] if program in (PROGRAM, COMMAND) else [Link(COMMAND, program)]),
+        Call(("systemctl", "daemon-reload"), host_only=True, may_fail=True),
+    ]
+
+
+def starting() -> list[Step]:
+    """Enable it, and start what is to run now."""
+    units = ("relay.socket", "relay.service")
+    return [
+        Call(("systemctl", "enable", "--quiet", *units), host_only=True),
+        Call(("systemctl", "start", "relay.socket"), host_only=True),
+        Call(("systemctl", "restart", "relay.service"), host_only=True),
+    ]
+
+
+def removal() -> list[Step]:
+    """The steps back; what people wrote and what relay learned stays."""
+    units = ("relay.socket", "relay.service")
+    files = (*(f"{UNITS}/{unit}" for unit in units), POLKIT, TMPFILES, SYSUSERS, *COMPLETIONS.values())
+    return [
+        Call(("systemctl", "disable", "--now", "--quiet", *units), host_only=True, may_fail=True),
+        *map(Gone, files),
+        *([Gone(COMMAND)] if Path(COMMAND).is_symlink() else []),
+        Call(("systemctl", "daemon-reload"), host_only=True, may_fail=True),
+    ]
+
+
+def _take(target: Target, steps: Sequence[Step]) -> int:
+    would = "would be " if target.dry else ""
+    for step in steps:
+        try:
+            word, what = step.run(target)
+        except (OSError, LookupError) as error:
+            complain(error)
+            return PROBLEM
+        same = word in {"unchanged", "kept", "absent", "skipped"}
+        print(f"{word if same else would + word:>{len(would) + 9}}  {what}")
+    return FINE
+
+
+def advice(target: Target, *, now: bool) -> Iterator[str]:
+    """What a person should know or do next."""
+    older = [
+        unit
+        for unit in ("relay.service", "relay.socket")
+        if target.path(f"/etc/systemd/system/{unit}").exists()
+    ]
+    for unit in older:
+        yield f"note: /etc/systemd/system/{unit} comes before the one installed here: remove it"
+    if granted := restarts(target.path(SYSTEM_RULES)):
+        yield f"relay may restart {', '.join(granted)}, as {SYSTEM_RULES} says; after edits of it: again"
+        if not target.path("/usr/share/polkit-1").exists():
+            yield "note: polkit is not installed: without it relay can restart nothing"
+    if not now:
+        yield f"next: edit {SYSTEM_RULES}, `relay check`, then `relay install --now` to enable and start it"
+
+
+def own_program() -> str:
+    """The `relay` that is running, by a path that lasts."""
+    for candidate in (sys.argv[0], Path(sysconfig.get_path("scripts")) / "relay", shutil.which("relay")):
+        if candidate and Path(candidate).name == "relay" and os.access(candidate, os.X_OK):
+            return os.path.abspath(candidate)  # noqa: PTH100 - not resolved: a link may be the stable name
+    return PROGRAM
+
+
+def restarts(rules: Path) -> list[str]:
+    """The units that the watchdog may restart, as the rules say; what isn't a unit's name is left out.
+
+    A light look at one key: `relay check` is for what is wrong with it.
+    """
+    import yaml  # noqa: PLC0415 - 22 ms that --help doesn't need
+
+    files = sorted(rules.glob("*.yaml")) if rules.is_dir() else [rules]
+    found: list[str] = []
+    for file in files:
+        try:
+            data = yaml.load(file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+            entries = [each for each in (data.get("watchdog") or {}).values() if isinstance(each, dict)]
+        except (OSError, yaml.YAMLError, AttributeError):
+            continue
+        found += [unit for entry in entries if (unit := _unit_of(entry.get("restart")))]
+    return list(dict.fromkeys(found))
+
+
+def _unit_of(restart: Any) -> str:
+    """The unit of `restart: x.service` or `restart: [systemctl, restart, x]`; "" for any other command."""
+    if isinstance(restart, list) and len(restart) == 3 and restart[:2] == ["systemctl", "restart"]:
+        restart = restart[2]
+    if not isinstance(restart, str):
+        return ""
+    unit = restart if "." in restart else f"{restart}.service"
+    return unit if _UNIT.fullmatch(unit) else ""
+
+
+def polkit_rule(units: Sequence[str]) -> str:
+    """The shipped rule with these units in it."""
+    quoted = ", ".join('"' + unit.replace("\\", "\\\\") + '"' for unit in units)
+    return shipped("polkit.rules").replace("var units = [];", f"var units = [{quoted}];")
