@@ -18,7 +18,7 @@ from relay.config.problems import Problems, quoted
 from relay.config.schema import Place
 
 MAX_DEPTH: Final = 50
-MAX_NODES: Final = 500_000  # aliases expanded; a rule takes about 30
+MAX_NODES: Final = 100_000  # aliases expanded; a rule takes about 30
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is some 10 times as fast
 _TEXT_TAGS: Final = ("!", "tag:yaml.org,2002:str")
