@@ -26,7 +26,7 @@ LAYERS: list[set[str]] = [
     {"backends"},
     {"config"},
     {"scan"},
-    {"routing", "sources", "outbox"},
+    {"routing", "sources", "outbox", "watchdog"},
     {
         "attempt",
         "book",
@@ -40,6 +40,7 @@ LAYERS: list[set[str]] = [
         "feeds",
         "health",
         "lane",
+        "outages",
         "pipeline",
         "reload",
         "seats",
