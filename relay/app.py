@@ -38,6 +38,7 @@ from relay.errors import RelayError, StoreError
 from relay.feedback import heed
 from relay.feeds import Feeds
 from relay.models import AlertState, Batch, Event, Json, Level, Message, Reason
+from relay.outages import within_hours
 from relay.outbox.sqlite import SqliteStore
 from relay.outbox.store import Store
 from relay.pipeline import RELAY, Pipeline, Rules
@@ -47,6 +48,8 @@ from relay.scan import engine
 from relay.scope import serving
 from relay.sources.intake import Intake
 from relay.sources.trouble import Trouble
+from relay.watchdog.desk import WatchdogDesk
+from relay.watchdog.service import Watchdog
 from relay.web.inside import Inside, Tallies
 from relay.web.port import Port
 
@@ -85,11 +88,19 @@ class App:
         log_guard.guard(_secrets(rules.config))
         self._intake = Intake()
         self._dispatcher = Dispatcher(store, clock, self.report)
+        self._watchdog = Watchdog(self._intake.put_nowait, clock, rules.config, self.report, within_hours)
         self._pipeline = Pipeline(
-            self._intake, store, clock, rules, self._dispatcher, RecentIds(), stuck=self._tell_directly
+            self._intake,
+            store,
+            clock,
+            rules,
+            self._dispatcher,
+            RecentIds(),
+            stuck=self._tell_directly,
+            watched=self._watchdog,
         )
         self._dispatcher.templates.apply(rules.config)
-        self._verbs = self._desk().verbs()
+        self._verbs = {**self._desk().verbs(), **WatchdogDesk(self._watchdog).verbs()}
         self._port = Port(self._inside(), rules.config.http, self.report)
         self._feeds = Feeds(
             self._intake,
@@ -121,6 +132,7 @@ class App:
                         self._heart(),
                         self._follow_edits(),
                         self._sweep(),
+                        self._watchdog.run(),
                     ):
                         await self._feeds.run(self._stop, self._rules.config.sources, self._ready)
                     systemd.notify(STOPPING=1, STATUS="draining")
@@ -157,6 +169,7 @@ class App:
             self._pipeline.book.put(alert)
         for program, number in await self._store.recent_ids(now - IDS_WINDOW, IDS_MOST):
             self._pipeline.ids.add(program, number)
+        self._watchdog.remember(await self._store.checks())
         log.info("store_opened", live_alerts=len(self._pipeline.book), interrupted=recovered)
 
     def _ready(self) -> None:
@@ -228,8 +241,10 @@ class App:
         return f"the store takes nothing: {self._pipeline.stuck}" if self._pipeline.stuck else self._unwell()
 
     def _still(self) -> float:
-        """Seconds since pipeline and dispatcher had both turned."""
-        return self._clock.monotonic() - min(self._pipeline.turned_at, self._dispatcher.turned_at)
+        """Seconds since pipeline, dispatcher and watchdog had all turned."""
+        return self._clock.monotonic() - min(
+            self._pipeline.turned_at, self._dispatcher.turned_at, self._watchdog.turned_at
+        )
 
     async def _heart(self) -> None:
         """Feed systemd's watchdog, only while pipeline and dispatcher turn."""
@@ -287,6 +302,7 @@ class App:
         self._feeds.scan_for(rules.sieves)
         self._dispatcher.templates.apply(rules.config)
         self._port.apply(rules.config.http)
+        self._watchdog.apply(rules.config)
         self._pipeline.book.reschedule()
         await self._swap_backends(backends)
         if old.config.sources != rules.config.sources:
