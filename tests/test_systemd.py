@@ -18,7 +18,7 @@ needs_systemd = pytest.mark.skipif(which("systemd-analyze") is None, reason="sys
 @needs_systemd
 def test_verify_prints_nothing(tmp_path: Path) -> None:
     """Its exit status is 0 for unknown keys: what it prints counts. /usr/bin/relay needn't be here."""
-    for unit in UNITS.glob("*.*"):
+    for unit in UNITS.iterdir():
         (tmp_path / unit.name).write_text(unit.read_text().replace("/usr/bin/relay", "/bin/true"))
     command = ["systemd-analyze", "verify", "--man=no", *map(str, sorted(tmp_path.iterdir()))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -39,7 +39,7 @@ def main() -> None:
         show(f"{COUNT} tcp checks", _cost(_entries([f"tcp://127.0.0.1:{plain}"])), "at most 5 % of a core")
         mixed = [f"tcp://127.0.0.1:{plain}"] * 5 + [
             f"http://127.0.0.1:{page}/",
-            "{process: {name: systemd}}",
+            "{process: {match: tests.bench}}",
             "{file: {path: /etc/passwd}}",
             "{disk: {path: /, free: 0%}}",
             "{memory: 1KiB}",
