@@ -124,6 +124,7 @@ class Reason(enum.StrEnum):
     QUIET = "quiet"  # nothing owed
     NO_RULE = "no_rule"  # no rule matched
     DROPPED = "dropped"  # a rule without recipients (`to: []`) took it
+    LINKED = "linked"  # part of an outage that the watchdog tells of: counted there
     OPERATORS = "operators"  # relay's own trouble, told to the operators
 
 
@@ -228,8 +229,22 @@ class Attempt(Struct, frozen=True, gc=False, kw_only=True):
     detail: str = ""  # the service's own words, masked, at most 2 KiB
 
 
+class CheckRecord(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """What the watchdog must know of a check after a restart. Times are relay's clock; 0.0: never."""
+
+    name: str
+    down: bool = False
+    since: float = 0.0  # when it came to be up or down
+    restarts: tuple[float, ...] = ()  # the latest, oldest first
+    gave_up: bool = False  # it is restarted no more until it held for long, or someone resumes it
+    paused_until: float = 0.0
+    first_seen: float = 0.0  # when relay first watched it
+    beat_at: float = 0.0  # the latest sign of life
+    beat_failed: str = ""  # what the latest one said, if it told of a failure
+
+
 class Batch(Struct, kw_only=True):
-    """What a source hands over at once: events, and the positions that may be saved with them.
+    """What a source hands over at once: events, and what may be saved with them (positions, records).
 
     `done` is called in the event loop after the transaction that holds the batch committed: None, or
     the error that made the store give up. Exactly one call per batch.
@@ -237,6 +252,7 @@ class Batch(Struct, kw_only=True):
 
     events: list[Event]
     positions: list[Position] = field(default_factory=list)
+    checks: list[CheckRecord] = field(default_factory=list)
     done: Callable[[Exception | None], None] | None = None
     size: int = 0  # bytes of text held, for the intake's water marks
 

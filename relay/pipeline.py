@@ -27,6 +27,7 @@ from relay.models import (
     Address,
     Alert,
     Batch,
+    CheckRecord,
     Delivery,
     DeliveryState,
     Event,
@@ -34,14 +35,16 @@ from relay.models import (
     Position,
     Reason,
 )
+from relay.outages import Outages, Unwatched, Watched, alerts_of, key_of
 from relay.outbox.store import Commit, Store, StoredEvent
-from relay.routing.decide import Decision, Told, decide, due, fold
+from relay.routing.decide import Decision, Told, decide, due, end, fold
 from relay.routing.fingerprint import Fingerprint, fingerprint
 from relay.routing.recipients import expected_by, needs_event, reached_by
 from relay.routing.render import message
 from relay.routing.ruleset import Ruleset
 from relay.sources.intake import Intake
 from relay.sources.scan.sieve import Sieves
+from relay.watchdog import beats, told
 
 log = structlog.get_logger()
 
@@ -90,6 +93,7 @@ class Rules(Struct, frozen=True):
     by_name: dict[str, Rule]
     own: Rule  # takes relay's own events, whatever the rules say: they can't loop
     note: Rule  # takes those that are no trouble: told once, each by itself
+    outages: Outages  # what the watchdog's entries say of their events
     sieves: dict[str, Sieves] = field(default_factory=dict)  # by source: what its lines are scanned for
 
     @classmethod
@@ -103,14 +107,16 @@ class Rules(Struct, frozen=True):
             resolve_after=7 * 86400.0,
         )
         note = Rule(name="relay reports", to=config.operators, fingerprint="event", repeat=())
-        by_name = {rule.name: rule for rule in (*config.rules, own, note)}
-        return cls(config, ruleset, by_name, own, note)
+        outages = Outages.of(config)
+        by_name = {rule.name: rule for rule in (*config.rules, *outages.rules.values(), own, note)}
+        return cls(config, ruleset, by_name, own, note, outages)
 
     def route(self, event: Event) -> Sequence[Rule]:
         """The rules that take the event; relay's own news go to the operators."""
         if event.source == RELAY:
             return (self.note if "note" in event.labels else self.own,)
-        return self.ruleset.route(event)
+        taken = self.ruleset.route(event)
+        return self.outages.route(event, taken) if event.source == told.WATCHDOG else taken
 
 
 class Problem(Struct):
@@ -119,6 +125,8 @@ class Problem(Struct):
     rule: Rule
     fingerprint: Fingerprint
     events: list[Event] = field(default_factory=list)
+    over: Event | None = None  # the event that ends it, after the others
+    linked: bool = False  # its events belong to an outage
     alert: int = 0  # the alert's id, once decided
     reason: str = ""
 
@@ -130,6 +138,7 @@ class Sorted(Struct):
     batches: Sequence[Batch]
     problems: dict[str, Problem]  # by fingerprint
     rows: list[tuple[Event, Problem | None]]  # the events to store, each with its (first) problem
+    checks: list[CheckRecord]  # what the watchdog must know after a restart
 
 
 class Pipeline:
@@ -145,7 +154,9 @@ class Pipeline:
         ids: RecentIds,
         *,
         stuck: Callable[[str], Awaitable[None]],
+        watched: Watched | None = None,
     ) -> None:
+        self._watched = watched or Unwatched()
         self.rules = rules  # assigned by a reload; read once per batch
         self.book = Book(self._due)
         self.turned_at = clock.monotonic()
@@ -195,8 +206,9 @@ class Pipeline:
             commit.events.append(StoredEvent(event, alert, reason, now))
         self.tally.update([_counted_as(event, owner) for event, owner in rows])
         commit.alerts.extend(changed.values())
+        commit.checks = batch.checks
         self._take_positions(batches, commit)
-        if commit.events or commit.alerts or commit.positions:
+        if commit.events or commit.alerts or commit.positions or commit.checks:
             await self._write(commit)
         for latest in changed.values():
             self.book.put(latest)
@@ -241,26 +253,71 @@ class Pipeline:
         """Events by problem; nothing is decided yet."""
         problems: dict[str, Problem] = {}
         rows: list[tuple[Event, Problem | None]] = []
+        checks: list[CheckRecord] = []
         for batch in batches:
+            checks += batch.checks
             for event in batch.events:
                 if event.id and not self.ids.add(event.program, event.id):
                     self.counts["repeated_ids"] += 1
                     continue
+                if event.program and beats.LABEL in event.labels and (record := self._watched.beat(event)):
+                    checks.append(record)
                 owner: Problem | None = None
-                for rule in self._route(rules, event):
-                    self._serial += 1
-                    key = fingerprint(event, rule, serial=str(self._serial))
-                    problem = problems.get(key.key)
-                    if problem is None:
-                        problem = problems[key.key] = Problem(rule, key)
-                    problem.events.append(event)
+                for problem in self._problems(rules, event, problems):
                     owner = owner or problem
                 self.counts["matched" if owner else "unmatched"] += 1
                 if owner or event.program:  # what a writer was told is stored, is stored
                     rows.append((event, owner))
                 else:
                     self.tally[_counted_as(event, None)] += 1
-        return Sorted(rules, batches, problems, rows)
+        return Sorted(rules, batches, problems, rows, checks)
+
+    def _problems(self, rules: Rules, event: Event, problems: dict[str, Problem]) -> list[Problem]:
+        """The problems that the event belongs to, known or new; it is counted in each."""
+        if told.is_over(event):
+            return self._ended(rules, event, problems)
+        routed = self._route(rules, event)
+        if routed and self._watched.down and (covered := self._covered(rules, event, problems)):
+            return covered
+        found = []
+        for rule in routed:
+            if event.source == told.WATCHDOG:
+                key = key_of(event, rule)
+            else:
+                self._serial += 1
+                key = fingerprint(event, rule, serial=str(self._serial))
+            problem = problems.get(key.key)
+            if problem is None:
+                problem = problems[key.key] = Problem(rule, key)
+            problem.events.append(event)
+            found.append(problem)
+        return found
+
+    def _ended(self, rules: Rules, event: Event, problems: dict[str, Problem]) -> list[Problem]:
+        """The check's alerts, by whatever rule they came: the event ends them."""
+        found = []
+        for rule, alert in alerts_of(event.module, rules.by_name, self.book, rules.config.operators):
+            known = Problem(rule, Fingerprint(alert.fingerprint, alert.title))
+            problem = problems.setdefault(alert.fingerprint, known)
+            problem.over = event
+            found.append(problem)
+        return found
+
+    def _covered(self, rules: Rules, event: Event, problems: dict[str, Problem]) -> list[Problem]:
+        """The alerts of the outage that the event belongs to: it is counted there, not told apart."""
+        if event.source in {RELAY, told.WATCHDOG}:
+            return []
+        name = rules.outages.outage_of(event, self._watched.down)
+        found = []
+        if not name:
+            return []
+        module, operators = told.module_of(name), rules.config.operators
+        for rule, alert in alerts_of(module, rules.by_name, self.book, operators):
+            known = Problem(rule, Fingerprint(alert.fingerprint, alert.title), linked=True)
+            problem = problems.setdefault(alert.fingerprint, known)
+            problem.events.append(event)
+            found.append(problem)
+        return found
 
     def _route(self, rules: Rules, event: Event) -> Sequence[Rule]:
         """The rules that take the event; none takes what relay itself has logged, or it would go round."""
@@ -274,8 +331,11 @@ class Pipeline:
         self, rules: Rules, problem: Problem, now: float, commit: Commit, changed: dict[str, Alert]
     ) -> None:
         """What one problem's events lead to: the alert as it is now, and what is owed to whom."""
+        before = self.book.get(problem.fingerprint.key)
+        if problem.over is not None:
+            self._end(rules, problem, problem.over, now, commit, changed)
+            return
         event, rule, key = problem.events[0], problem.rule, problem.fingerprint
-        before = self.book.get(key.key)
         reached = reached_by(rules.config, rule, now, event)
         if event.source == RELAY and "cleared" in event.labels:
             if before is None:
@@ -285,12 +345,38 @@ class Pipeline:
         else:
             new_id = before.id if before else self._store.next_ids(1)
             occurrence = fold(problem.events)
+            if any(map(told.is_pressing, problem.events)):
+                occurrence = structs.replace(occurrence, pressing="what became of the remedy")
             decision = decide(rule, before, occurrence, reached, now, new_id=new_id, fingerprint=key)
-        problem.alert, problem.reason = decision.alert.id, decision.reason.value
+        reason = decision.reason
+        if problem.linked and reason is Reason.WINDOW:
+            reason = Reason.LINKED
+        problem.alert, problem.reason = decision.alert.id, reason.value
         if before is None:
             commit.samples[decision.alert.id] = event
         self._owe(rules, decision, before, event, now, commit)
         changed[key.key] = decision.alert
+
+    def _end(
+        self,
+        rules: Rules,
+        problem: Problem,
+        over: Event,
+        now: float,
+        commit: Commit,
+        changed: dict[str, Alert],
+    ) -> None:
+        """The check says that it is over; events of the same batch are counted first."""
+        before = self.book.get(problem.fingerprint.key)
+        if before is None:  # it ended between being sorted and being decided
+            return
+        count = before.count + len(problem.events)
+        alert = structs.replace(before, count=count, last_seen=over.time, touched_at=now)
+        reached = reached_by(rules.config, problem.rule, now, over)
+        decision = end(problem.rule, alert, reached, now, over.message.partition("\n")[0])
+        problem.alert, problem.reason = decision.alert.id, decision.reason.value
+        self._owe(rules, decision, before, over, now, commit)
+        changed[problem.fingerprint.key] = decision.alert
 
     async def _decide_due(self, rules: Rules, now: float, commit: Commit, changed: dict[str, Alert]) -> None:
         """Alerts whose time has come without an event: reminders, resolutions, closing lines."""
@@ -332,8 +418,8 @@ class Pipeline:
         if decision.reason is Reason.WINDOW or decision.reason is Reason.QUIET:
             return
         commit.traces[decision.alert.id] = decision.trace
-        for told in decision.told:
-            commit.deliveries.append(self._delivery(rules, told, decision, before, sample, now))
+        for each in decision.told:
+            commit.deliveries.append(self._delivery(rules, each, decision, before, sample, now))
 
     def _delivery(
         self,

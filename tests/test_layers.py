@@ -26,7 +26,7 @@ LAYERS: list[set[str]] = [
     {"backends"},
     {"config"},
     {"scan"},
-    {"routing", "sources", "outbox"},
+    {"routing", "sources", "outbox", "watchdog"},
     {
         "absence",
         "attempt",
@@ -43,6 +43,7 @@ LAYERS: list[set[str]] = [
         "health",
         "heart",
         "lane",
+        "outages",
         "ping",
         "pipeline",
         "reload",

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Final, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo
 
-from relay.config import patterns, windows
+from relay.config import check_kinds, patterns, windows
 from relay.config.files import beside
 from relay.config.nodes import Scalar
 from relay.config.problems import hint, quoted
@@ -203,7 +203,7 @@ KINDS: Final[dict[str, Callable[[Scalar], Any]]] = {
     "store": store,
     "listen": listen,
     "host": host,
-    "unit": unit,
+    "unit pattern": unit,
     "mode": mode,
     "encoding": encoding,
     "start": start,
@@ -213,6 +213,13 @@ KINDS: Final[dict[str, Callable[[Scalar], Any]]] = {
     "calendar": name,  # as `recipient`
     "pattern": pattern,
     "template": template,
+    "check url": check_kinds.check_url,
+    "expected": check_kinds.expected,
+    "unit": check_kinds.unit,
+    "restarted unit": check_kinds.restarted,
+    "argument": lambda node: line(node, 4000),
+    "share": check_kinds.share,
+    "cron": check_kinds.cron,
     "message text": lambda node: patterns.message_text(text(node)),
     "name text": lambda node: patterns.name_text(text(node)),
     "source text": lambda node: patterns.name_text(text(node)),

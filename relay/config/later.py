@@ -12,9 +12,7 @@ from relay.config.schema import Config, Rule
 
 # Per type: key -> what happens instead.
 LATER: Final[Mapping[Any, Mapping[str, str]]] = {
-    Config: {
-        "watchdog": "nothing is probed or restarted",
-    },
+    Config: {},
     Rule: {
         "threshold": "the first event is told at once",
         "absent": "nobody is told when events stay away",

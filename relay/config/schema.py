@@ -14,6 +14,8 @@ from msgspec import Meta, Struct, field
 
 from relay.backends.base import Settings
 from relay.backends.template import Template
+from relay.config.checks import Allowance, Check, Heartbeat, MissesOf, Restarted, UnitName, Word
+from relay.config.commands import command_problem
 from relay.models import Level
 from relay.values import Duration, FilePath, Secret, Size, is_loopback, parse_listen
 
@@ -35,7 +37,7 @@ Excluded = Annotated[FilePath, Meta(extra={"kind": "excluded"})]
 SocketPath = Annotated[FilePath, Meta(extra={"kind": "socket"})]
 StorePath = Annotated[str, Meta(extra={"kind": "store", "secrets": True})]
 Listen = Annotated[str, Meta(extra={"kind": "listen"})]  # 127.0.0.1:8787, [::1]:8787, unix:/path
-Unit = Annotated[str, Meta(extra={"kind": "unit"})]  # of systemd; a glob is fine
+Unit = Annotated[str, Meta(extra={"kind": "unit pattern"})]  # of systemd; a glob is fine
 HostName = Annotated[str, Meta(extra={"kind": "host"})]
 Format = Literal["plain", "json", "logfmt", "syslog", "python", "java", "nginx", "regex"]
 LineSize = Annotated[Size, Meta(ge=1024, le=64 * 1024 * 1024)]
@@ -350,6 +352,56 @@ class Ping(Struct, frozen=True, kw_only=True):
         return [("url", wrong)] if wrong else []
 
 
+class Watch(Hours, frozen=True, kw_only=True):
+    """One thing that must keep working: how it is probed, and what is done when it doesn't.
+
+    It is looked at within its hours only: `mute: sun 02:00-04:00` is a maintenance window.
+
+    `to` says who hears; without it the rules decide, and where none takes it the operators hear.
+    """
+
+    check: Check | tuple[Check, ...] = ()  # of a list, all must hold
+    heartbeat: Heartbeat | None = None
+    every: Time = 30.0
+    timeout: Time = 5.0
+    failures: Count | MissesOf = 3  # in a row, or so many of the latest
+    recovers: Count = 1  # successes in a row after which it is up again
+    start_grace: Time = 30.0  # after a restart, or relay's own start, until it must answer
+    depends_on: tuple[Name, ...] = ()  # other entries: while one of them fails, this one is not told of
+    labels: dict[str, str] = field(default_factory=dict)
+    level: Level = Level.ERROR
+    to: RecipientNames = ()
+    repeat: tuple[Time, ...] = (3600.0, 14400.0, 86400.0)  # with `to`; as a rule's
+    module: tuple[NameText, ...] = ()  # events of these modules are counted into its outage, not told apart
+    restart: Restarted | tuple[Word, ...] = ()  # a unit, or a command's words
+    restart_timeout: Time = 60.0
+    max_restarts: Allowance = Allowance(count=3, within=3600.0)
+    mode: Literal["act", "observe"] = "act"  # observe: only say what would have been done
+    unit: UnitName | None = None  # whose status and journal are evidence; default: the one restarted
+    log: FilePath = ""  # whose last lines are evidence
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """All that must hold."""
+        return self.check if isinstance(self.check, tuple) else (self.check,)
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What no single field shows: (field, what is wrong with it)."""
+        found = []
+        if bool(self.checks) == (self.heartbeat is not None):
+            found.append(("", "write either `check` or `heartbeat`"))
+        if isinstance(self.restart, tuple) and self.restart and (wrong := command_problem(self.restart)):
+            found.append(("restart", wrong))
+        return found
+
+
+class Remedies(Struct, frozen=True, kw_only=True):
+    """What holds for all restarts of this host."""
+
+    mode: Literal["act", "observe"] = "act"
+    budget: Allowance = Allowance(count=10, within=3600.0)  # of all entries together
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """All of rules.yaml, checked and resolved."""
 
@@ -366,4 +418,6 @@ class Config(Struct, frozen=True, kw_only=True):
     recipients: dict[Name, type_of_recipient] = field(default_factory=dict)
     calendars: dict[Name, FilePath | Calendar] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    watchdog: dict[Name, Watch] = field(default_factory=dict)
+    remedies: Remedies = Remedies()
     files: Annotated[tuple[str, ...], Meta(extra={"derived": True})] = ()  # the files it was read from

@@ -18,6 +18,7 @@ from relay.models import (
     Address,
     Alert,
     Attempt,
+    CheckRecord,
     Delivery,
     DeliveryState,
     Event,
@@ -51,6 +52,7 @@ class Commit(Struct, kw_only=True):
     deliveries: list[Delivery] = field(default_factory=list)  # pending, or sending with a lease
     positions: list[Position] = field(default_factory=list)
     forgotten: list[Position] = field(default_factory=list)  # files that are gone for good
+    checks: list[CheckRecord] = field(default_factory=list)
 
 
 class Settlement(Struct, kw_only=True):
@@ -175,6 +177,10 @@ class Store(Protocol):
 
     async def positions(self) -> list[Position]:
         """Every saved position."""
+        ...
+
+    async def checks(self) -> list[CheckRecord]:
+        """What the watchdog left behind of each of its checks."""
         ...
 
     async def alerts(self, *, states: Sequence[str] = (), most: int = 100) -> list[AlertRow]:

@@ -42,6 +42,7 @@ class Occurrence(Struct, frozen=True, gc=False):
     last: float
     hosts: tuple[str, ...]
     level: Level  # the worst
+    pressing: str = ""  # why it is told at once, within whatever window; "": it isn't
 
 
 class Told(Struct, frozen=True, gc=False):
@@ -99,6 +100,14 @@ def decide(
         assert fingerprint is not None, "a new alert needs a fingerprint"
         return _first(rule, _new(rule, occurrence, now, new_id, fingerprint), reached, now)
     return _again(rule, _clamped(alert, now), occurrence, reached, now)
+
+
+def end(rule: Rule, alert: Alert, reached: Sequence[Reached], now: float, why: str) -> Decision:
+    """What caused the alert says itself that it is over."""
+    over = replace(_clamped(alert, now), state=AlertState.RESOLVED)
+    if not (alert.notified_at or alert.standings) or not rule.to:
+        return _quiet(Reason.RESOLVED, rule, over, f"{why}; nobody was told of it", now)
+    return _tell(Reason.RESOLVED, rule, over, reached, why, now)
 
 
 def due(
@@ -160,6 +169,8 @@ def _again(
         return _quiet(Reason.WINDOW, rule, counted, "acknowledged: counted, no reminders", now, reached)
     if alert.level < Level.CRITICAL <= counted.level:
         return _remind(rule, counted, reached, f"it became critical, it was {alert.level.word}", now)
+    if occurrence.pressing:
+        return _remind(rule, counted, reached, occurrence.pressing, now)
     if now < _window_end(rule, alert, now):
         why = "within the window of the last message: counted"
         return _quiet(Reason.WINDOW, rule, counted, why, now, reached)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import dispatch, fingerprints, flood, intake, latency, live, many, size
+from tests.bench import dispatch, fingerprints, flood, intake, latency, live, many, size, watchdog
 from tests.bench.stage import machine
 
 ALL = {
@@ -16,6 +16,7 @@ ALL = {
     "size": size.main,
     "live": live.main,
     "flood": flood.main,
+    "watchdog": watchdog.main,
 }
 
 

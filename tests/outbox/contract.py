@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay.errors import StoreError
-from relay.models import Address, Alert, AlertState, Delivery, DeliveryState, Standing
+from relay.models import Address, Alert, AlertState, CheckRecord, Delivery, DeliveryState, Standing
 from relay.outbox.store import Commit, Settlement, Store
 from tests.outbox.samples import MAIL, NOW, RTX, alert, attempt, delivered, delivery, event, position, stored
 
@@ -57,6 +57,17 @@ class StoreContract:
         store = await self.reopen(store)
         assert await store.noted("alive") == "2.5"
         assert (await store.noted("id"), store.id) == ("another thing than the store's", identity)
+
+    async def test_the_watchdogs_records_survive_and_the_latest_counts(self, store: Store) -> None:
+        assert await store.checks() == []
+        old = CheckRecord(name="web", down=True, since=NOW, restarts=(NOW, NOW + 1), beat_failed="no")
+        new = CheckRecord(name="web", since=NOW + 9)
+        other = CheckRecord(name="db", paused_until=NOW + 60, gave_up=True)
+        await store.commit(Commit(checks=[old]))
+        assert await store.checks() == [old]
+        await store.commit(Commit(checks=[old, other, new]))
+        assert await store.checks() == [other, new]
+        assert await (await self.reopen(store)).checks() == [other, new]
 
     async def test_an_empty_store_has_nothing(self, store: Store) -> None:
         assert await store.alert(1) is None

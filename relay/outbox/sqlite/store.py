@@ -13,8 +13,8 @@ from typing import Final, Self
 
 from relay.clock import Clock
 from relay.errors import StoreFullError
-from relay.models import Address, Alert, Attempt, Delivery, DeliveryState, Json, Position
-from relay.outbox.sqlite import reads, seen, writes
+from relay.models import Address, Alert, Attempt, CheckRecord, Delivery, DeliveryState, Json, Position
+from relay.outbox.sqlite import checks, reads, seen, writes
 from relay.outbox.sqlite.lock import Lock
 from relay.outbox.sqlite.prepare import make_folder, prepare
 from relay.outbox.sqlite.reader import Reader
@@ -134,6 +134,9 @@ class SqliteStore:
 
     async def positions(self) -> list[Position]:
         return await self._reader.run(reads.positions)
+
+    async def checks(self) -> list[CheckRecord]:
+        return await self._reader.run(checks.read)
 
     async def alerts(self, *, states: Sequence[str] = (), most: int = 100) -> list[AlertRow]:
         return await self._reader.run(reads.alerts, states, most)
