@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import dispatch, fingerprints, flood, intake, latency, live, many, size
+from tests.bench import day, dispatch, fingerprints, flood, intake, latency, live, many, size, storm
 from tests.bench.stage import machine
 
 ALL = {
@@ -16,6 +16,8 @@ ALL = {
     "size": size.main,
     "live": live.main,
     "flood": flood.main,
+    "storm": storm.main,
+    "day": day.main,
 }
 
 
