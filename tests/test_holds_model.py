@@ -11,8 +11,10 @@ from collections.abc import Iterable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from relay.config.schema import Flap, Rule, Storm
+from relay.config.schema import Flap, Person, Rule, Storm
+from relay.config.windows import window
 from relay.models import Delivery, Level, Reason
 from tests.replay import Replay, accounted, named
 from tests.test_holds import WORDS, config, on, rule
@@ -30,7 +32,8 @@ RULES = {
     ),
 }
 BUDGETS = ((), ("3/1m",), ("2/1m", "6/1h"))
-DAYS = 3 * 86400.0
+OFFICE = (window("08:20-08:40"), window("09:30-18:00"))  # the script begins at 08:00
+DAYS = 5 * 86400.0
 
 problems = st.tuples(st.sampled_from(WORDS[:12]), st.sampled_from(["web1", "web2"]), st.integers(1, 4))
 bursts = st.lists(problems, min_size=1, max_size=8)
@@ -51,7 +54,9 @@ def test_each_event_is_told_exactly_once_and_nobody_hears_too_much(
 
 
 async def _play(by: Rule, budget: tuple[str, ...], script: Iterable[tuple[str, object]]) -> None:
-    replay = Replay(config(by, budget=budget))
+    li = Person(addresses={"a": "li"}, active=OFFICE, zone="UTC")
+    people = {"wang": {"a": "wang"}, "li": li, "ops": {"a": "ops"}}
+    replay = Replay(config(replace(by, to=("wang", "li")), budget=budget, recipients=people))
     given_events = 0
     for what, value in script:
         if what == "wait":
@@ -66,14 +71,16 @@ async def _play(by: Rule, budget: tuple[str, ...], script: Iterable[tuple[str, o
                       for word, host, times in value for _ in range(times)]  # fmt: skip
             given_events += len(events)
             await replay.take(*events)
-        assert accounted(replay.messages()) <= given_events
+        assert all(accounted(replay.messages(name)) <= given_events for name in ("wang", "li"))
     await replay.wait(DAYS)
-    assert accounted(replay.messages()) == given_events
-    assert named(replay.messages()) == set(replay.store.alerts)
+    for name in ("wang", "li"):
+        assert accounted(replay.messages(name)) == given_events, name
+        assert named(replay.messages(name)) == set(replay.store.alerts), name
     assert sum(replay.store.reasons.values()) == given_events
-    _check_budget(replay.told, budget)
+    wang = [each for each in replay.told if each.recipient == "wang"]
+    _check_budget(wang, budget)
     if not budget:  # a message that waited for a budget comes closer to the next
-        _check_windows(replay.told, by)
+        _check_windows(wang, by)
 
 
 def _check_budget(told: Iterable[Delivery], budget: tuple[str, ...]) -> None:
