@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from relay.config.schema import Config, Flap, Match, Rule, Storm, Text
+from relay.config.schema import Config, Flap, Match, Person, Rule, Storm, Text
+from relay.config.windows import window
 from relay.holds import Holds, due_of
 from relay.models import Alert, AlertState, Event, Level, Reason
 from relay.routing.decide import Decision
@@ -268,6 +270,41 @@ async def test_relays_own_trouble_is_never_held(level: Level) -> None:
                     labels={"subject": "a"})  # fmt: skip
     await replay.take(trouble)
     assert [each.reason for each in replay.told] == [Reason.FIRST, Reason.OPERATORS]
+
+
+# -- hours --------------------------------------------------------------------------------------------------
+
+
+def with_hours(by: Rule, active: str, **fields: Any) -> Config:
+    """The tests begin at 08:00 UTC; ops is outside of their hours but then."""
+    ops = Person(addresses={"a": "ops"}, active=(window(active),), zone="UTC")
+    people = {"wang": {"a": "wang"}, "ops": ops}
+    return config(replace(by, to=("wang", "ops")), recipients=people, **fields)
+
+
+async def test_whoever_is_outside_of_their_hours_loses_nothing_of_a_group() -> None:
+    replay = Replay(with_hours(GROUPED, "08:00-08:02"))
+    await replay.take(on("web1"), on("web1", "deadlock"))
+    await replay.wait(180)
+    await replay.take(on("web1"), on("web1", "deadlock", time=replay.clock.now()))
+    await replay.take(on("web1", "disk full"))  # news for wang alone
+    await replay.wait(400)
+    assert [len(replay.messages(name)) for name in ("wang", "ops")] == [2, 1]
+    await replay.wait(3 * 86400)
+    assert accounted(replay.messages("wang")) == accounted(replay.messages("ops")) == 5
+    night = [each for each in replay.told if each.recipient == "ops"][1:]
+    assert all(8 * 3600 <= each.next_at % 86400 <= 8 * 3600 + 120 for each in night)
+
+
+async def test_a_digest_that_comes_due_at_night_waits_for_the_hours() -> None:
+    replay = Replay(with_hours(rule(repeat=()), "08:00-08:01", budget=("5/1m", "6/1h")))
+    await replay.take(*(event(f"{word} broke") for word in WORDS[:9]))
+    await replay.wait(6 * 3600)
+    assert [len(replay.messages(name)) for name in ("wang", "ops")] == [6, 5]
+    await replay.wait(20 * 3600)
+    last = replay.told[-1]
+    assert (last.recipient, last.reason, last.next_at % 86400) == ("ops", Reason.BUDGET, 8 * 3600)
+    assert accounted(replay.messages("ops")) == 9
 
 
 # -- what `relay explain` says ------------------------------------------------------------------------------
