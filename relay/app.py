@@ -47,6 +47,7 @@ from relay.outbox.store import Store
 from relay.ping import Pinger
 from relay.pipeline import RELAY, Pipeline, Rules
 from relay.reload import Edits, Prepared, prepare
+from relay.routing.hold import restored
 from relay.routing.recipients import told_now
 from relay.scan import engine
 from relay.scope import serving
@@ -203,7 +204,9 @@ class App:
         await self._life.begin()
         recovered = await self._store.recover(now, all_leases=True)
         for alert in await self._store.live_alerts():
-            self._pipeline.book.put(alert)
+            self._pipeline.remember(alert)
+        self._pipeline.holds.load(restored(held.state) for held in await self._store.holds())
+        self._pipeline.holds.prune()
         for program, number in await self._store.recent_ids(now - IDS_WINDOW, IDS_MOST):
             self._pipeline.ids.add(program, number)
         self._watchdog.remember(await self._store.checks())
@@ -246,6 +249,7 @@ class App:
             alert_of=self._pipeline.book.get,
             notice=self._dispatcher.notice,
             reload=self.reload,
+            holds=self._pipeline.holds.all,
         )
 
     def _inside(self) -> Inside:
@@ -337,7 +341,7 @@ class App:
         self._port.apply(rules.config.http)
         self._pinger.wanted = rules.config.ping
         self._watchdog.apply(rules.config)
-        self._pipeline.book.reschedule()
+        self._pipeline.reschedule()
         await self._swap_backends(backends)
         if old.config.sources != rules.config.sources:
             await self._feeds.apply(rules.config.sources)

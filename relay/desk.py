@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +12,7 @@ from relay.control import Verb
 from relay.models import Alert, DeliveryState, Json
 from relay.outbox.store import Store
 from relay.reload import Prepared
+from relay.routing.hold import Hold, dumped
 
 MOST_ROWS: Final = 1000
 MOST_SEEN: Final = 5000  # kinds of events that `relay check` is told of
@@ -30,6 +31,7 @@ class Desk:
         alert_of: Callable[[str], Alert | None],
         notice: Callable[[str, float], None],
         reload: Callable[[], Awaitable[Prepared]],
+        holds: Callable[[], Sequence[Hold]],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -37,6 +39,7 @@ class Desk:
         self._alert_of = alert_of
         self._notice = notice
         self._reload = reload
+        self._holds = holds
 
     def verbs(self) -> Mapping[str, Verb]:
         """By the name used on the control socket."""
@@ -47,6 +50,7 @@ class Desk:
             "alert": self._on_alert,
             "live": self._on_live,
             "seen": self._on_seen,
+            "holds": self._on_holds,
             "outbox": self._on_outbox,
             "delivery": self._on_delivery,
             "retry": self._on_retry,
@@ -87,6 +91,10 @@ class Desk:
             "events": msgspec.to_builtins(await self._store.seen(since, MOST_SEEN)),
             "attempts": msgspec.to_builtins(await self._store.last_outcomes(since)),
         }
+
+    async def _on_holds(self, _: Json) -> Any:
+        """What holds messages back, for `relay explain`."""
+        return [dumped(hold) for hold in self._holds()]
 
     async def _on_outbox(self, request: Json) -> Any:
         states = [DeliveryState(state) for state in request.get("states", ())]

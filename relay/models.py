@@ -110,6 +110,7 @@ class Alert(Struct, frozen=True, gc=False, kw_only=True):
     touched_at: float  # relay's clock at the latest event; quiet time counts from here
     hosts: tuple[str, ...] = ()  # the first few values of the label `host`, as first seen
     standings: tuple[Standing, ...] = ()  # of those who have been told of other events than the rest
+    group: str = ""  # key of the group it is told in; "": it is told by itself
 
 
 class Reason(enum.StrEnum):
@@ -122,6 +123,11 @@ class Reason(enum.StrEnum):
     WINDOW = "window"  # the same problem within the repeat window: counted, told with the next reminder
     MUTED = "muted"  # outside of the hours of the rule or its recipients: counted, told when they begin
     QUIET = "quiet"  # nothing owed
+    GROUP = "group"  # held for, or told in, the one message of its group
+    STORM = "storm"  # held for, or told in, the one message of its rule's storm
+    FLAPPING = "flapping"  # it fires and resolves over and over: said once, then held
+    SETTLED = "settled"  # it has stopped flapping: what was held meanwhile
+    BUDGET = "budget"  # held for, or told in, the digest of a recipient whose budget is spent
     NO_RULE = "no_rule"  # no rule matched
     DROPPED = "dropped"  # a rule without recipients (`to: []`) took it
     LINKED = "linked"  # part of an outage that the watchdog tells of: counted there
@@ -175,6 +181,7 @@ class Message(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     source: str = ""
     origin: str = ""
     more: int = 0  # events since the last message about this alert
+    variants: int = 0  # problems that were new among them, where the message is about several
     since: float = 0.0  # when that last message was decided
     late: float = 0.0  # seconds between the decision and this attempt, when worth saying
     key: str = ""  # stable over retries: the idempotency key where a service has one
@@ -214,6 +221,7 @@ class Delivery(Struct, frozen=True, gc=False, kw_only=True):
     error: str = ""  # the last attempt's outcome in words, no secrets
     handle: str = ""  # what the service gave to update or reply to it
     receipt: str = ""  # its id at a service that may still tell what became of it; "" once it has told
+    thread: str = ""  # key of the group, storm or digest it tells of, where that is no single alert
 
 
 class Attempt(Struct, frozen=True, gc=False, kw_only=True):

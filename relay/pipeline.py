@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import structlog
@@ -22,6 +22,7 @@ from relay.book import Book, RecentIds
 from relay.clock import Clock
 from relay.config.schema import Config, Rule
 from relay.errors import StoreBusyError, StoreFullError
+from relay.holds import Holds, Telling, due_of
 from relay.metrics import Histogram
 from relay.models import (
     Address,
@@ -32,15 +33,20 @@ from relay.models import (
     DeliveryState,
     Event,
     Json,
+    Message,
     Position,
     Reason,
 )
 from relay.outages import Outages, Unwatched, Watched, alerts_of, key_of
-from relay.outbox.store import Commit, Store, StoredEvent
+from relay.outbox.store import Commit, Store, StoredEvent, StoredHold
+from relay.routing.budget import Windows, windows_of
+from relay.routing.calendar import NEVER
 from relay.routing.decide import Decision, Told, decide, due, end, fold
-from relay.routing.fingerprint import Fingerprint, fingerprint
-from relay.routing.recipients import expected_by, needs_event, reached_by
-from relay.routing.render import message
+from relay.routing.fingerprint import Fingerprint
+from relay.routing.group import problem as problem_of
+from relay.routing.hold import Hold, Kind, Part, dumped
+from relay.routing.recipients import Reached, addresses, expected_by, needs_event, reached_by
+from relay.routing.render import held_message, message
 from relay.routing.ruleset import Ruleset
 from relay.sources.intake import Intake
 from relay.sources.scan.sieve import Sieves
@@ -54,7 +60,7 @@ MOST_LIVE: Final = 50_000  # live alerts in memory; beyond, the quietest are clo
 POSITIONS_EVERY: Final = 1.0  # seconds that positions which caused nothing may wait
 TURN: Final = 5.0  # seconds at most between two turns, so that the watchdog sees them
 GRACE: Final = (
-    10.0  # seconds after start in which nothing is resolved: what was written meanwhile is read first
+    10.0  # seconds after start in which time alone does nothing: what was written meanwhile is read first
 )
 CLOCK_SET: Final = 2.0  # seconds by which the wall clock may stray from the monotonic one between two turns
 LEASE: Final = 120.0  # seconds a handed-over delivery stays claimed
@@ -105,6 +111,8 @@ class Rules(Struct, frozen=True):
             fingerprint=("module", "subject"),
             repeat=(3600.0, 6 * 3600.0, 86400.0),
             resolve_after=7 * 86400.0,
+            storm=False,
+            flap=False,
         )
         note = Rule(name="relay reports", to=config.operators, fingerprint="event", repeat=())
         outages = Outages.of(config)
@@ -141,6 +149,37 @@ class Sorted(Struct):
     checks: list[CheckRecord]  # what the watchdog must know after a restart
 
 
+class _World:
+    """What letting go of what is held needs to know, as of one turn."""
+
+    def __init__(self, rules: Rules, now: float, book: Book, changed: Mapping[str, Alert]) -> None:
+        self._rules = rules
+        self._now = now
+        self._book = book
+        self._changed = changed
+
+    def rule(self, name: str) -> Rule | None:
+        return self._rules.by_name.get(name)
+
+    def alert(self, fingerprint: str) -> Alert | None:
+        return self._changed.get(fingerprint) or self._book.get(fingerprint)
+
+    def told_now(self, alert: Alert) -> Sequence[str]:
+        rule = self.rule(alert.rule)
+        if rule is None or needs_event(self._rules.config, rule.to):
+            return ()
+        reached = reached_by(self._rules.config, rule, self._now)
+        return () if any(each.opens_at for each in reached) else [each.recipient for each in reached]
+
+    def opens_at(self, recipient: str) -> float:
+        reached = addresses(self._rules.config, (recipient,), self._now)
+        opens = min((each.opens_at for each in reached), default=0.0)
+        return opens if opens < NEVER else 0.0
+
+    def windows_of(self, recipient: str) -> Windows:
+        return windows_of(self._rules.config, recipient)
+
+
 class Pipeline:
     """The first half of relay."""
 
@@ -159,6 +198,7 @@ class Pipeline:
         self._watched = watched or Unwatched()
         self.rules = rules  # assigned by a reload; read once per batch
         self.book = Book(self._due)
+        self.holds = Holds(self._hold_due)
         self.turned_at = clock.monotonic()
         self.counts: Counter[str] = Counter()  # events by what became of them, for `relay status`
         self.tally: Counter[tuple[str, str, str]] = Counter()  # events by (source, rule, reason)
@@ -201,22 +241,36 @@ class Pipeline:
         for problem in problems.values():
             self._decide(rules, problem, now, commit, changed)
         await self._decide_due(rules, now, commit, changed)
+        await self._release(rules, now, commit, changed)
         for event, owner in rows:
             alert, reason = (owner.alert, owner.reason) if owner else (0, Reason.NO_RULE.value)
             commit.events.append(StoredEvent(event, alert, reason, now))
         self.tally.update([_counted_as(event, owner) for event, owner in rows])
         commit.alerts.extend(changed.values())
         commit.checks = batch.checks
+        holds, commit.holds_over = self.holds.changes()
+        commit.holds = [StoredHold(hold.key, hold.kind.value, dumped(hold)) for hold in holds]
         self._take_positions(batches, commit)
-        if commit.events or commit.alerts or commit.positions or commit.checks:
+        held = commit.holds or commit.holds_over or commit.deliveries
+        if commit.events or commit.alerts or commit.positions or commit.checks or held:
             await self._write(commit)
         for latest in changed.values():
-            self.book.put(latest)
+            self.remember(latest)
         self._hand_over(commit.deliveries)
         for each in batches:
             if each.done is not None:
                 each.done(None)
         self.turned_at = self._clock.monotonic()
+
+    def remember(self, alert: Alert) -> None:
+        """The alert as it is in the store."""
+        self.book.put(alert)
+        self.holds.note(alert)
+
+    def reschedule(self) -> None:
+        """The rules or the clock changed: ask anew when what is due."""
+        self.book.reschedule()
+        self.holds.reschedule()
 
     def waiting_positions(self) -> Sequence[Position]:
         """Positions handed over that aren't in the store yet."""
@@ -240,9 +294,10 @@ class Pipeline:
         wait = TURN
         if self._positions:
             wait = max(0.0, self._positions_at + POSITIONS_EVERY - self._clock.monotonic())
-        upcoming = self.book.next_due()
-        if upcoming is not None:
-            wait = min(wait, max(0.0, upcoming - self._clock.now()))
+        for upcoming in (self.book.next_due(), self.holds.next_due()):
+            if upcoming is not None:
+                early = self._timers_from - self._clock.monotonic()
+                wait = min(wait, max(0.0, early, upcoming - self._clock.now()))
         try:
             async with asyncio.timeout(wait):
                 return await self._intake.get(MOST_EVENTS)
@@ -285,7 +340,7 @@ class Pipeline:
                 key = key_of(event, rule)
             else:
                 self._serial += 1
-                key = fingerprint(event, rule, serial=str(self._serial))
+                key = problem_of(event, rule, serial=str(self._serial))
             problem = problems.get(key.key)
             if problem is None:
                 problem = problems[key.key] = Problem(rule, key)
@@ -348,13 +403,13 @@ class Pipeline:
             if any(map(told.is_pressing, problem.events)):
                 occurrence = structs.replace(occurrence, pressing="what became of the remedy")
             decision = decide(rule, before, occurrence, reached, now, new_id=new_id, fingerprint=key)
+        if before is None:
+            commit.samples[decision.alert.id] = event
+        decision = self._owe(rules, decision, before, event, now, commit)
         reason = decision.reason
         if problem.linked and reason is Reason.WINDOW:
             reason = Reason.LINKED
         problem.alert, problem.reason = decision.alert.id, reason.value
-        if before is None:
-            commit.samples[decision.alert.id] = event
-        self._owe(rules, decision, before, event, now, commit)
         changed[key.key] = decision.alert
 
     def _end(
@@ -374,8 +429,8 @@ class Pipeline:
         alert = structs.replace(before, count=count, last_seen=over.time, touched_at=now)
         reached = reached_by(rules.config, problem.rule, now, over)
         decision = end(problem.rule, alert, reached, now, over.message.partition("\n")[0])
+        decision = self._owe(rules, decision, before, over, now, commit)
         problem.alert, problem.reason = decision.alert.id, decision.reason.value
-        self._owe(rules, decision, before, over, now, commit)
         changed[problem.fingerprint.key] = decision.alert
 
     async def _decide_due(self, rules: Rules, now: float, commit: Commit, changed: dict[str, Alert]) -> None:
@@ -393,17 +448,13 @@ class Pipeline:
             rule = rules.by_name.get(alert.rule)
             sample: Event | None = None
             if rule and needs_event(rules.config, rule.to):
-                sample = await self._sample(alert)
+                sample = await self._sample(alert.id, commit)
             reached = reached_by(rules.config, rule, now, sample) if rule else []
             decision = decide(rule, alert, None, reached, now)
             if decision.told and sample is None:
-                sample = await self._sample(alert)
-            self._owe(rules, decision, alert, sample, now, commit)
+                sample = await self._sample(alert.id, commit)
+            decision = self._owe(rules, decision, alert, sample, now, commit)
             changed[alert.fingerprint] = decision.alert
-
-    async def _sample(self, alert: Alert) -> Event | None:
-        row = await self._store.alert(alert.id)
-        return row.sample if row else None
 
     def _owe(
         self,
@@ -413,13 +464,73 @@ class Pipeline:
         sample: Event | None,
         now: float,
         commit: Commit,
-    ) -> None:
-        """Deliveries of one decision."""
+    ) -> Decision:
+        """Deliveries of one decision, as far as nothing holds them back; what has become of it."""
         if decision.reason is Reason.WINDOW or decision.reason is Reason.QUIET:
-            return
-        commit.traces[decision.alert.id] = decision.trace
+            return decision
+        own = decision.alert.rule == rules.own.name  # few by themselves, and needed most in a storm
+        rule = None if own else rules.by_name.get(decision.alert.rule)
+        decision = self.holds.judge(rules.config, rule, decision, before, sample, now)
         for each in decision.told:
             commit.deliveries.append(self._delivery(rules, each, decision, before, sample, now))
+        commit.traces[decision.alert.id] = decision.trace
+        return decision
+
+    async def _release(self, rules: Rules, now: float, commit: Commit, changed: dict[str, Alert]) -> None:
+        """What was held and is due: one message each, and the alerts whose events it makes up for."""
+        if self._clock.monotonic() < self._timers_from:
+            return
+
+        world = _World(rules, now, self.book, changed)
+        tellings, reminded = self.holds.release(world, now)
+        changed.update({alert.fingerprint: alert for alert in reminded})
+        for telling in tellings:
+            for part in telling.parts:
+                lines = part.account.lines
+                sample = await self._sample(lines[0].alert, commit) if part.account.alerts == 1 else None
+                for reached in self._reached(rules, telling.hold, part, now):
+                    name, opens_at = reached.recipient, reached.opens_at
+                    if telling.hold.kind is Kind.BUDGET or self.holds.afford(
+                        rules.config, name, part.account, now, opens_at
+                    ):
+                        commit.deliveries.append(
+                            self._held_delivery(rules, telling, part, reached, sample, now)
+                        )
+
+    async def _sample(self, alert: int, commit: Commit) -> Event | None:
+        if alert in commit.samples:
+            return commit.samples[alert]
+        row = await self._store.alert(alert)
+        return row.sample if row else None
+
+    def _reached(self, rules: Rules, hold: Hold, part: Part, now: float) -> Sequence[Reached]:
+        """Who was to be told; if they are gone, whom the rule names now; else the operators."""
+        rule = rules.by_name.get(hold.rule)
+        for to in (part.to, rule.to if rule else (), rules.config.operators):
+            if reached := [each for each in addresses(rules.config, to, now) if each.opens_at < NEVER]:
+                return reached
+        log.error("nobody_to_tell", held=hold.key, events=part.account.events)
+        return ()
+
+    def _held_delivery(
+        self, rules: Rules, telling: Telling, part: Part, reached: Reached, sample: Event | None, now: float
+    ) -> Delivery:
+        """What was held, to one recipient."""
+        over = part.account.is_over if telling.goes_on is None else not telling.goes_on
+
+        def written(key: str) -> Message:
+            return held_message(
+                telling.hold, part.account, telling.reason, sample, key=key, ends=over, note=telling.note
+            )
+
+        one = Told(reached.recipient, reached.addresses, telling.reason)
+        delivery = self._addressed(rules, one, one.reason, written, now)
+        match telling.hold.kind:
+            case Kind.GROUP | Kind.STORM:
+                return structs.replace(delivery, thread=telling.hold.key)
+            case Kind.BUDGET:  # this recipient's alone: nothing newer makes it stale, nobody shares it
+                return structs.replace(delivery, alert=0)
+        return delivery
 
     def _delivery(
         self,
@@ -430,21 +541,42 @@ class Pipeline:
         sample: Event | None,
         now: float,
     ) -> Delivery:
-        number = self._store.next_ids(1)
         own = sample is not None and sample.source == RELAY
         avoid = sample.labels.get("avoid", "") if sample is not None and own else ""
+        return self._addressed(
+            rules,
+            told,
+            Reason.OPERATORS if own else told.reason,
+            lambda key: message(decision, before, sample, key, told),
+            now,
+            avoid=avoid,
+        )
+
+    def _addressed(
+        self,
+        rules: Rules,
+        told: Told,
+        reason: Reason,
+        written: Callable[[str], Message],
+        now: float,
+        *,
+        avoid: str = "",
+    ) -> Delivery:
+        """A message to one recipient as an outbox row, with a seat if there is one; `written` takes a key."""
+        number = self._store.next_ids(1)
+        text = written(f"{self._store.id}-{number}")
         first, *others = self._outlets.order(told.addresses, avoid)
         expire = max(rules.config.backends[each.backend].expire for each in told.addresses)
         seated = not told.not_before and self._outlets.seat(first, number)
         due_at = max(now, told.not_before)
         return Delivery(
             id=number,
-            alert=decision.alert.id,
+            alert=text.alert,
             recipient=told.recipient,
-            reason=Reason.OPERATORS if own else told.reason,
+            reason=reason,
             address=first,
             fallbacks=tuple(others),
-            message=message(decision, before, sample, f"{self._store.id}-{number}", told),
+            message=text,
             state=DeliveryState.SENDING if seated else DeliveryState.PENDING,
             created_at=due_at,  # what waits for someone's hours isn't late then
             next_at=due_at,
@@ -503,6 +635,9 @@ class Pipeline:
             if delivery.state is DeliveryState.PENDING:
                 self._outlets.notice(delivery.address.backend, delivery.next_at)
 
+    def _hold_due(self, hold: Hold) -> float | None:
+        return due_of(hold, self.rules.by_name, self.rules.config, self._clock.now())
+
     def _due(self, alert: Alert) -> float | None:
         now, rule = self._clock.now(), self.rules.by_name.get(alert.rule)
         if rule is None or not alert.standings:
@@ -514,7 +649,7 @@ class Pipeline:
         offset = self._clock.now() - self._clock.monotonic()
         if abs(offset - self._offset) > CLOCK_SET:
             log.warning("clock_was_set", seconds=round(offset - self._offset, 1))
-            self.book.reschedule()
+            self.reschedule()
         self._offset = offset
 
 

@@ -42,6 +42,7 @@ LAYERS: list[set[str]] = [
         "feeds",
         "health",
         "heart",
+        "holds",
         "lane",
         "outages",
         "ping",

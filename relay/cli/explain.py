@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -31,6 +32,7 @@ from relay.cli.common import (
 if TYPE_CHECKING:
     from relay.models import Alert, Event
     from relay.pipeline import Rules
+    from relay.routing.explain import Judge
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -55,7 +57,8 @@ def main(name: str, given: Sequence[str]) -> int:
     if isinstance(found, int):
         return found
     rules, event, now = found
-    explanation = explain(rules.ruleset, rules.config, event, _live(path, options.at), now).json()
+    judge = _judge(path, options.at, rules, event, now)
+    explanation = explain(rules.ruleset, rules.config, event, _live(path, options.at), now, judge).json()
     print(json.dumps(explanation, ensure_ascii=False, indent=2) if options.json else _text(explanation))
     return FINE
 
@@ -178,6 +181,17 @@ def _waits(opens: float | None) -> str:
     return f"is outside of their hours, or the rule's: told from {when(opens)} on what happened meanwhile"
 
 
+def _judge(path: str, at: str | None, rules: Rules, event: Event, now: float) -> Judge:
+    """What holds messages back in the running daemon, in a copy: nothing changes there."""
+    from relay.holds import Holds, due_of  # noqa: PLC0415 - with the rest
+    from relay.routing.hold import restored  # noqa: PLC0415
+
+    holds = Holds(lambda hold: due_of(hold, rules.by_name, rules.config, now))
+    with contextlib.suppress(UnreachableError, RefusedError):
+        holds.load(map(restored, [] if at else ask(path, "holds")))
+    return lambda rule, decision, before: holds.judge(rules.config, rule, decision, before, event, now)
+
+
 def _text(data: dict[str, Any]) -> str:
     event = data["event"]
     lines = [
@@ -199,6 +213,11 @@ def _text(data: dict[str, Any]) -> str:
             lines.append(f"  tells {told['recipient']} by {way}")
         for recipient, opens in route["waiting"].items():
             lines.append(f"  {recipient} {_waits(opens)}")
+        if held := route["held"]:
+            until = f", until {when(held['until'])}" if held["until"] else ""
+            lines.append(
+                f"  held back from {', '.join(held['to'])} by {held['by']}: {printable(held['why'])}{until}"
+            )
         if not route["told"]:
             lines.append("  nobody is told now")
     return "\n".join(lines)

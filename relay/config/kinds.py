@@ -23,10 +23,11 @@ from relay.config.problems import hint, quoted
 from relay.config.scalars import digits, fraction, integer, line, surprise, text, truth
 from relay.config.types import Bare
 from relay.models import Level
-from relay.values import Secret, parse_duration, parse_listen, parse_size
+from relay.values import Secret, parse_duration, parse_listen, parse_rate, parse_size
 
 _LONGEST_TIME: Final = 3660 * 86400.0  # seconds; ten years
 _LARGEST_SIZE: Final = 1 << 40  # bytes
+_LARGEST_RATE: Final = 1000  # the times of so many messages are kept for each recipient
 _SOCKET_PATH: Final = 105  # bytes; the kernel takes 107, and `.dgram` is longer than `.sock`
 _NAME: Final = re.compile(r"\w[\w.@+-]{0,63}")
 
@@ -45,6 +46,14 @@ def size(node: Scalar) -> int:
     if number > _LARGEST_SIZE:
         raise ValueError(f"{node.given} is more than 1 TiB")
     return number
+
+
+def rate(node: Scalar) -> str:
+    """Messages in a time."""
+    most, _ = parse_rate(text(node))
+    if most > _LARGEST_RATE:
+        raise ValueError(f"{node.given} counts too many: at most {_LARGEST_RATE}")
+    return node.text
 
 
 def name(node: Scalar) -> str:
@@ -191,6 +200,7 @@ def template(node: Scalar) -> str:
 KINDS: Final[dict[str, Callable[[Scalar], Any]]] = {
     "duration": duration,
     "size": size,
+    "rate": rate,
     "name": name,
     "recipient": name,  # the name of one: the checker looks whether it is there
     "backend": name,  # as `recipient`

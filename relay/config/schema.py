@@ -44,6 +44,8 @@ LineSize = Annotated[Size, Meta(ge=1024, le=64 * 1024 * 1024)]
 Count = Annotated[int, Meta(ge=1)]
 Zone = Annotated[str, Meta(extra={"kind": "zone"})]  # Asia/Shanghai; "": the host's
 CalendarName = Annotated[str, Meta(extra={"kind": "calendar"})]  # of one that is there
+Wait = Annotated[Duration, Meta(ge=0)]  # a duration that may be none
+Rate = Annotated[str, Meta(extra={"kind": "rate"})]  # 10/1m
 
 SHORTEST_TOKEN: Final = 16  # characters
 
@@ -142,6 +144,20 @@ class Example(Struct, frozen=True):
     place: Place = Place("", 0, 0)
 
 
+class Storm(Struct, frozen=True):
+    """More messages of one rule than this are one message, until it is over."""
+
+    count: Count = 20
+    within: Time = 60.0
+
+
+class Flap(Struct, frozen=True):
+    """An alert that resolves so often is flapping, until it has been still that long."""
+
+    times: Annotated[int, Meta(ge=2, le=100)] = 3
+    within: Time = 3600.0
+
+
 class Rule(Hours, frozen=True, kw_only=True):
     """Which events matter, who hears of them, how often, and when (`active`, `mute`: else they wait)."""
 
@@ -153,6 +169,11 @@ class Rule(Hours, frozen=True, kw_only=True):
     fingerprint: Literal["template", "message", "event"] | Labels = "template"
     repeat: tuple[Time, ...] = (3600.0, 14400.0, 86400.0)  # the last one repeats; `[]`: no reminders
     resolve_after: Time | None = None  # None: closes in silence when long quiet
+    group_by: tuple[str, ...] = ()  # labels and fields: one message for all alerts that agree in them
+    group_wait: Wait | None = None  # before a group's first message; default: 30s with `group_by`, else 0s
+    group_interval: Time = 300.0  # between messages that tell what is new in a group, or in a storm
+    storm: Storm | bool = Storm()  # false: each problem is told by itself, however many
+    flap: Flap | bool = Flap()  # false: each time it fires or resolves is told
     template: Template = Template()  # how messages read, before that of the backend
     examples: tuple[Example, ...] = ()
     place: Place = Place("", 0, 0)
@@ -408,6 +429,8 @@ class Config(Struct, frozen=True, kw_only=True):
     store: StorePath = ""  # default: /var/lib/relay/relay.db
     control: SocketPath = ""  # of the commands; default: control.sock beside the first socket, else the store
     operators: RecipientNames = ()  # of relay's own troubles; default: `operators`, `ops`, the last rule's
+    budget: tuple[Rate, ...] = ("10/1m", "60/1h")  # messages to each recipient; what is beyond shares one
+    budgets: dict[RecipientName, tuple[Rate, ...]] = field(default_factory=dict)  # of those who differ
     retention: Retention = Retention()
     http: Annotated[Http, Meta(extra={"secrets": True})] | None = None
     ping: Annotated[Ping, Meta(extra={"secrets": True})] | None = None

@@ -9,11 +9,15 @@ from msgspec import Struct, to_builtins
 from relay.config.schema import Config, Rule
 from relay.models import Address, Alert, Event, Json, Reason
 from relay.routing.decide import Decision, decide, fold
-from relay.routing.fingerprint import Fingerprint, fingerprint
+from relay.routing.fingerprint import Fingerprint
+from relay.routing.group import problem as problem_of
 from relay.routing.recipients import Reached, reached_by
 from relay.routing.ruleset import Ruleset, Step
 
 LiveAlert = Callable[[str], Alert | None]  # the alert with that fingerprint, if one is live
+
+
+Judge = Callable[[Rule, Decision, Alert | None], Decision]  # the decision, as far as nothing holds it back
 
 
 class Route(Struct, frozen=True):
@@ -49,21 +53,29 @@ class Explanation(Struct, frozen=True):
         }
 
 
-def explain(ruleset: Ruleset, config: Config, event: Event, live: LiveAlert, now: float) -> Explanation:
-    """What relay would do with `event` at `now`; nothing is changed."""
+def explain(
+    ruleset: Ruleset,
+    config: Config,
+    event: Event,
+    live: LiveAlert,
+    now: float,
+    judge: Judge = lambda _rule, decision, _before: decision,
+) -> Explanation:
+    """What relay would do with `event` at `now`; nothing is changed. `judge` knows what holds back."""
     return Explanation(
         event,
         now,
         tuple(ruleset.trace(event)),
-        tuple(_route(rule, config, event, live, now) for rule in ruleset.route(event)),
+        tuple(_route(rule, config, event, live, now, judge) for rule in ruleset.route(event)),
     )
 
 
-def _route(rule: Rule, config: Config, event: Event, live: LiveAlert, now: float) -> Route:
-    problem = fingerprint(event, rule)
+def _route(rule: Rule, config: Config, event: Event, live: LiveAlert, now: float, judge: Judge) -> Route:
+    problem = problem_of(event, rule)
     reached = reached_by(config, rule, now, event)
-    decision = decide(rule, live(problem.key), fold([event]), reached, now, fingerprint=problem)
-    return Route(rule.name, problem, tuple(reached), decision)
+    before = live(problem.key)
+    decision = decide(rule, before, fold([event]), reached, now, fingerprint=problem)
+    return Route(rule.name, problem, tuple(reached), judge(rule, decision, before))
 
 
 def _route_json(route: Route) -> Json:
@@ -75,6 +87,7 @@ def _route_json(route: Route) -> Json:
         "reason": decision.reason.value,
         "why": decision.trace["why"],
         "next": decision.trace["next"],
+        "held": decision.trace.get("held"),
         "count": decision.alert.count,
         "told": [_person(told.recipient, told.addresses) for told in decision.told],
         "waiting": decision.trace["waiting"],

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import dispatch, fingerprints, flood, intake, latency, live, many, size, watchdog
+from tests.bench import (
+    day,
+    dispatch,
+    fingerprints,
+    flood,
+    intake,
+    latency,
+    live,
+    many,
+    size,
+    storm,
+    watchdog,
+)
 from tests.bench.stage import machine
 
 ALL = {
@@ -17,6 +29,8 @@ ALL = {
     "live": live.main,
     "flood": flood.main,
     "watchdog": watchdog.main,
+    "storm": storm.main,
+    "day": day.main,
 }
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from relay.errors import StoreError
 from relay.models import Address, Alert, AlertState, CheckRecord, Delivery, DeliveryState, Standing
-from relay.outbox.store import Commit, Settlement, Store
+from relay.outbox.store import Commit, Settlement, Store, StoredHold
 from tests.outbox.samples import MAIL, NOW, RTX, alert, attempt, delivered, delivery, event, position, stored
 
 PENDING, SENDING = DeliveryState.PENDING, DeliveryState.SENDING
@@ -25,8 +25,8 @@ class StoreContract:
     # -- commit
 
     async def test_everything_committed_is_read_back_as_it_was(self, store: Store) -> None:
-        one = alert(1, count=3, reminders=2)
-        owed = delivery(2, alert=1, tried=(MAIL,), error="temporary: 500", attempts=3)
+        one = alert(1, count=3, reminders=2, group="group-1")
+        owed = delivery(2, alert=1, thread="group-1", tried=(MAIL,), error="temporary: 500", attempts=3)
         at = position(inode=2**64 - 1, path="/srv/\udce9.log")
         seen = stored(1, id="17", program="0/pay")
         trace = {"steps": ["rule payments"], "reason": "first"}
@@ -185,6 +185,40 @@ class StoreContract:
         assert sorted(await store.positions(), key=lambda one: one.inode) == [again, other]
         await store.commit(Commit(forgotten=[again, other]))
         assert await store.positions() == []
+
+    # -- holds
+
+    async def test_holds_are_kept_replaced_and_over(self, store: Store) -> None:
+        one = StoredHold("group-1", "group", {"key": "group-1", "name": "host=\u4e2d"})
+        other = StoredHold("storm-2", "storm", {"key": "storm-2", "times": [NOW]})
+        await store.commit(Commit(holds=[one, other]))
+        assert await store.holds() == [one, other]
+        again = StoredHold("group-1", "group", {"key": "group-1", "told": 1})
+        await store.commit(Commit(holds=[again], holds_over=["storm-2", "never-there"]))
+        store = await self.reopen(store)
+        assert await store.holds() == [again]
+
+    async def test_a_hold_is_refused_with_all_that_came_with_it(self, store: Store) -> None:
+        with pytest.raises(StoreError):
+            await store.commit(Commit(alerts=[alert(1)], holds=[StoredHold("x", "nonsense", {})]))
+        assert await store.alert(1) is None
+        assert await store.holds() == []
+
+    async def test_a_message_of_a_thread_finds_the_handle_of_the_one_before(self, store: Store) -> None:
+        sent = delivery(1, thread="group-1", state=SENDING, lease_until=NOW + 60)
+        told = replace(sent, state=DELIVERED, lease_until=0.0, handle="h1")
+        await store.commit(Commit(deliveries=[sent]))
+        await store.settle([Settlement(delivery=told, attempt=attempt(1))])
+        assert await store.handle(0, RTX, "group-1") == "h1"
+        assert await store.handle(0, RTX, "group-2") == ""
+        assert await store.handle(0, MAIL, "group-1") == ""
+        assert await store.handle(1, RTX) == ""
+
+    async def test_a_newer_message_of_a_thread_makes_no_other_stale(self, store: Store) -> None:
+        await store.commit(
+            Commit(alerts=[alert(1)], deliveries=[delivery(n, alert=1, thread="group-1") for n in (2, 3)])
+        )
+        assert await store.supersede("rtx", NOW + 1, NOW + 1) == 0
 
     # -- ids
 

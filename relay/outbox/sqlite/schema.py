@@ -24,6 +24,7 @@ STEPS: Final[tuple[str, ...]] = tuple(
         "schema_limits.sql",
         "schema_standings.sql",
         "schema_checks.sql",
+        "schema_holds.sql",
     )
 )
 
