@@ -41,6 +41,7 @@ from relay.feedback import heed
 from relay.feeds import Feeds
 from relay.heart import Heart, Part
 from relay.models import AlertState, Batch, Event, Json, Level, Message, Reason
+from relay.muting import Muting
 from relay.outbox.sqlite import SqliteStore
 from relay.outbox.store import Store
 from relay.ping import Pinger
@@ -106,7 +107,10 @@ class App:
             events=self._pipeline.tally.total,
             tell=self._tell_of_absence,
         )
-        self._verbs = self._desk().verbs()
+        self._verbs = {
+            **self._desk().verbs(),
+            **Muting(store, clock, self._intake, self._pipeline).verbs(),
+        }
         self._port = Port(self._inside(), rules.config.http, self.report)
         self._feeds = Feeds(
             self._intake,
@@ -189,8 +193,7 @@ class App:
         log_guard.sign(self._store.id)
         await self._life.begin()
         recovered = await self._store.recover(now, all_leases=True)
-        for alert in await self._store.live_alerts():
-            self._pipeline.book.put(alert)
+        await self._pipeline.remember()
         for program, number in await self._store.recent_ids(now - IDS_WINDOW, IDS_MOST):
             self._pipeline.ids.add(program, number)
         log.info("store_opened", live_alerts=len(self._pipeline.book), interrupted=recovered)
@@ -247,6 +250,7 @@ class App:
             ),
             backend=self._backend,
             heed=partial(heed, self._dispatcher),
+            links=self._pipeline.links,
             unwell=self._unwell,
             unready=self._unready,
         )
@@ -316,13 +320,12 @@ class App:
         log_guard.guard(_secrets(rules.config))
         backends = await self._built(rules.config)
         old, self._rules = self._rules, rules
-        self._pipeline.rules = rules
+        self._pipeline.apply(rules)
         self._edits.watch(rules.config.files)
         self._feeds.scan_for(rules.sieves)
         self._dispatcher.templates.apply(rules.config)
         self._port.apply(rules.config.http)
         self._pinger.wanted = rules.config.ping
-        self._pipeline.book.reschedule()
         await self._swap_backends(backends)
         if old.config.sources != rules.config.sources:
             await self._feeds.apply(rules.config.sources)

@@ -30,6 +30,14 @@ class Book:
         """The live alert of that fingerprint."""
         return self._live.get(fingerprint)
 
+    def by_id(self, number: int) -> Alert | None:
+        """The live alert of that id: looked for, as only people name alerts so."""
+        return next((alert for alert in self._live.values() if alert.id == number), None)
+
+    def all(self) -> list[Alert]:
+        """Every live alert."""
+        return list(self._live.values())
+
     def put(self, alert: Alert) -> None:
         """Take the alert as it is now; a resolved one leaves."""
         if alert.state is AlertState.RESOLVED:

@@ -22,26 +22,41 @@ from relay.book import Book, RecentIds
 from relay.clock import Clock
 from relay.config.schema import Config, Rule
 from relay.errors import StoreBusyError, StoreFullError
+from relay.holding import Holding
+from relay.links import Links
 from relay.metrics import Histogram
 from relay.models import (
+    Acknowledge,
     Address,
     Alert,
+    AlertState,
     Batch,
     Delivery,
     DeliveryState,
+    EndSilence,
     Event,
     Json,
+    Message,
+    Order,
     Position,
     Reason,
+    Silence,
 )
 from relay.outbox.store import Commit, Store, StoredEvent
-from relay.routing.decide import Decision, Told, decide, due, fold
+from relay.routing import hold
+from relay.routing.calendar import NEVER
+from relay.routing.decide import Around, Decision, Occurrence, Told, decide, due, fold
+from relay.routing.escalation import acknowledged, audience, expected, next_step
 from relay.routing.fingerprint import Fingerprint, fingerprint
-from relay.routing.recipients import expected_by, needs_event, reached_by
+from relay.routing.inhibit import seen
+from relay.routing.recipients import Reached, addresses, needs_event
 from relay.routing.render import message
 from relay.routing.ruleset import Ruleset
+from relay.routing.silence import key_of as hold_key
+from relay.routing.silence import words_of
 from relay.sources.intake import Intake
 from relay.sources.scan.sieve import Sieves
+from relay.unheard import Unheard
 
 log = structlog.get_logger()
 
@@ -56,6 +71,8 @@ GRACE: Final = (
 CLOCK_SET: Final = 2.0  # seconds by which the wall clock may stray from the monotonic one between two turns
 LEASE: Final = 120.0  # seconds a handed-over delivery stays claimed
 RELAY: Final = "relay"  # source and first module name of relay's own events
+
+_UNEVENTFUL: Final = (Reason.WINDOW, Reason.QUIET, Reason.ACKED)  # the trace of what came before says more
 
 
 class Outlets(Protocol):
@@ -146,8 +163,11 @@ class Pipeline:
         *,
         stuck: Callable[[str], Awaitable[None]],
     ) -> None:
-        self.rules = rules  # assigned by a reload; read once per batch
+        self.rules = rules  # swapped by `apply`; read once per batch
         self.book = Book(self._due)
+        self.holding = Holding(rules.config)
+        self.links = Links(rules.config.http)
+        self._unheard = Unheard(store, clock)
         self.turned_at = clock.monotonic()
         self.counts: Counter[str] = Counter()  # events by what became of them, for `relay status`
         self.tally: Counter[tuple[str, str, str]] = Counter()  # events by (source, rule, reason)
@@ -187,7 +207,9 @@ class Pipeline:
         rules, problems, rows, batches = batch.rules, batch.problems, batch.rows, batch.batches
         commit = Commit()
         changed: dict[str, Alert] = {}
-        for problem in problems.values():
+        for order in [order for each in batches for order in each.orders]:
+            self._heed_order(rules, order, now, commit, changed)
+        for problem in sorted(problems.values(), key=lambda each: self.holding.rank(each.rule)):
             self._decide(rules, problem, now, commit, changed)
         await self._decide_due(rules, now, commit, changed)
         for event, owner in rows:
@@ -196,15 +218,34 @@ class Pipeline:
         self.tally.update([_counted_as(event, owner) for event, owner in rows])
         commit.alerts.extend(changed.values())
         self._take_positions(batches, commit)
-        if commit.events or commit.alerts or commit.positions:
+        if commit.events or commit.alerts or commit.positions or commit.silences or commit.closed:
             await self._write(commit)
         for latest in changed.values():
             self.book.put(latest)
+            self._unheard.note(latest, rules.by_name.get(latest.rule))
         self._hand_over(commit.deliveries)
         for each in batches:
             if each.done is not None:
                 each.done(None)
         self.turned_at = self._clock.monotonic()
+
+    async def remember(self) -> None:
+        """What the store knows of the time before: live alerts, and what holds them back."""
+        alerts = await self._store.live_alerts()
+        await self.links.load(self._store)
+        self.holding.load(await self._store.silences(), await self._store.accounts(), alerts)
+        for alert in alerts:
+            self.book.put(alert)
+            self._unheard.note(alert, self.rules.by_name.get(alert.rule))
+
+    def apply(self, rules: Rules) -> None:
+        """Take an edit of the rules."""
+        self.rules = rules
+        self.links.apply(rules.config.http)
+        self.holding.apply(rules.config, self.book.all())
+        for alert in self.book.all():
+            self._unheard.note(alert, rules.by_name.get(alert.rule))
+        self.book.reschedule()
 
     def waiting_positions(self) -> Sequence[Position]:
         """Positions handed over that aren't in the store yet."""
@@ -215,6 +256,7 @@ class Pipeline:
         return {
             "events": dict(self.counts),
             "live_alerts": len(self.book),
+            "silences": self._silences_in_force(),
             "waiting": len(self._intake),
             "full": self._intake.full,
             "store": self.stuck or "ok",
@@ -275,22 +317,71 @@ class Pipeline:
     ) -> None:
         """What one problem's events lead to: the alert as it is now, and what is owed to whom."""
         event, rule, key = problem.events[0], problem.rule, problem.fingerprint
-        before = self.book.get(key.key)
-        reached = reached_by(rules.config, rule, now, event)
+        before = changed.get(key.key) or self.book.get(key.key)
+        occurrence: Occurrence | None = fold(problem.events)
+        new_id = before.id if before else 0
         if event.source == RELAY and "cleared" in event.labels:
             if before is None:
                 return
-            over = structs.replace(rule, resolve_after=0.0)
-            decision = decide(over, before, None, reached, now)
-        else:
-            new_id = before.id if before else self._store.next_ids(1)
-            occurrence = fold(problem.events)
-            decision = decide(rule, before, occurrence, reached, now, new_id=new_id, fingerprint=key)
+            rule, occurrence = structs.replace(rule, resolve_after=0.0), None
+        elif before is None:
+            new_id = self._store.next_ids(1)
+        reached = audience(rules.config, rule, before, now, event)
+
+        def decided(around: Around) -> Decision:
+            return decide(
+                rule, before, occurrence, reached, now, new_id=new_id, fingerprint=key, around=around
+            )
+
+        decision = self._unless_held(decided, before, event, now, Around())
+        if rule.inhibit:
+            equal = seen(rule, decision.alert.equal, problem.events)
+            decision = structs.replace(decision, alert=structs.replace(decision.alert, equal=equal))
+        commit.silences += self.holding.saw(decision.alert, event, now)
         problem.alert, problem.reason = decision.alert.id, decision.reason.value
         if before is None:
             commit.samples[decision.alert.id] = event
-        self._owe(rules, decision, before, event, now, commit)
-        changed[key.key] = decision.alert
+        self._take(rules, decision, before, event, now, commit, changed)
+
+    def _unless_held(
+        self,
+        decided: Callable[[Around], Decision],
+        before: Alert | None,
+        sample: Event | None,
+        now: float,
+        around: Around,
+    ) -> Decision:
+        """A decision; where it would tell someone, or is about what is held back, with what holds it now."""
+        marked = before is not None and bool(before.held)
+        if not marked and self.holding.idle():
+            return decided(around)
+        plain = decided(around)
+        if not marked and not plain.told:
+            return plain
+        held = self.holding.on(plain.alert, sample, now)
+        if held is not None:
+            self.holding.called(held)
+        elif not marked:
+            return plain
+        over = self.holding.words(before.held) if before is not None and before.held else ""
+        return decided(structs.replace(around, held=held, over=over))
+
+    def _take(
+        self,
+        rules: Rules,
+        decision: Decision,
+        before: Alert | None,
+        sample: Event | None,
+        now: float,
+        commit: Commit,
+        changed: dict[str, Alert],
+    ) -> None:
+        """What a decision leads to becomes part of this turn's transaction."""
+        self._owe(rules, decision, before, sample, now, commit)
+        if decision.booked:
+            commit.accounts += self.holding.book(decision)
+        changed[decision.alert.fingerprint] = decision.alert
+        self.holding.note(decision.alert)
 
     async def _decide_due(self, rules: Rules, now: float, commit: Commit, changed: dict[str, Alert]) -> None:
         """Alerts whose time has come without an event: reminders, resolutions, closing lines."""
@@ -302,18 +393,124 @@ class Pipeline:
             # As if they had been quiet for long: they end now, with their closing lines.
             ready += [structs.replace(alert, touched_at=0.0) for alert in self.book.quietest(surplus)]
         for alert in ready:
-            if alert.fingerprint in changed:
-                continue
+            await self._decide_later(rules, alert, now, commit, changed)
+        for alert in await self._unheard.look(now):
+            await self._decide_later(rules, alert, now, commit, changed, unaccepted=True)
+        commit.silences += self.holding.run_out(now)
+        for key in self.holding.over(now):
+            await self._let_go(rules, key, now, commit, changed)
+        for silence in self.holding.ending(now):
+            self._recall(rules, silence, now, commit)
+
+    async def _decide_later(
+        self,
+        rules: Rules,
+        alert: Alert,
+        now: float,
+        commit: Commit,
+        changed: dict[str, Alert],
+        *,
+        unaccepted: bool = False,
+    ) -> Decision | None:
+        """What becomes of an alert by time alone; None: events had their say in this turn."""
+        if alert.fingerprint in changed:
+            return None
+        rule = rules.by_name.get(alert.rule)
+        sample: Event | None = None
+        if rule and (alert.held or needs_event(rules.config, rule.to)):
+            sample = await self._sample(alert)
+        reached = audience(rules.config, rule, alert, now, sample) if rule else []
+        step = next_step(rule, alert)
+        around = Around(next=addresses(rules.config, step.to, now) if step else (), unaccepted=unaccepted)
+
+        def decided(around: Around) -> Decision:
+            return decide(rule, alert, None, reached, now, around=around)
+
+        decision = decided(around)
+        if decision.told or alert.held:
+            sample = sample or await self._sample(alert)
+            decision = self._unless_held(decided, alert, sample, now, around)
+        self._take(rules, decision, alert, sample, now, commit, changed)
+        return decision
+
+    async def _let_go(
+        self, rules: Rules, key: str, now: float, commit: Commit, changed: dict[str, Alert]
+    ) -> None:
+        """A hold is over: its alerts that go on are told of, and then what only its closing line can tell."""
+        going_on: Counter[str] = Counter()
+        for held in self.holding.held_by(key)[:MOST_DUE]:
+            alert = self.book.get(held)
+            decision = alert and await self._decide_later(rules, alert, now, commit, changed)
+            if decision and decision.alert.state is not AlertState.RESOLVED:
+                going_on.update(told.recipient for told in decision.told)
+        if self.holding.held_by(key):
+            return  # the rest has its turn next
+        words = self.holding.words(key)
+        for account in self.holding.close(key):
+            text = hold.closing(account, words, going_on[account.recipient], now, "")
+            known = addresses(rules.config, (account.recipient,), now)
+            person = known[0] if known else Reached(account.recipient, account.addresses)
+            self._owe_note(rules, person, text, now, commit)
+        commit.closed.append(key)
+
+    def _recall(self, rules: Rules, silence: Silence, now: float, commit: Commit) -> None:
+        """A silence ends soon: its author is told, and those from whom it holds something back."""
+        commit.silences.append(silence)
+        found = map(self.book.get, self.holding.held_by(hold_key(silence)))
+        alerts = [alert for alert in found if alert is not None]
+        waiting: dict[str, tuple[Reached, list[Alert]]] = {
+            person.recipient: (person, []) for person in addresses(rules.config, (silence.author,), now)
+        }
+        for alert in alerts:
             rule = rules.by_name.get(alert.rule)
-            sample: Event | None = None
-            if rule and needs_event(rules.config, rule.to):
-                sample = await self._sample(alert)
-            reached = reached_by(rules.config, rule, now, sample) if rule else []
-            decision = decide(rule, alert, None, reached, now)
-            if decision.told and sample is None:
-                sample = await self._sample(alert)
-            self._owe(rules, decision, alert, sample, now, commit)
-            changed[alert.fingerprint] = decision.alert
+            for person in expected(rules.config, rule, alert, now) if rule else ():
+                waiting.setdefault(person.recipient, (person, []))[1].append(alert)
+        for person, theirs in waiting.values():
+            if person.opens_at:
+                continue  # by then it is over
+            text = hold.ending(words_of(silence), silence.ends_at, theirs or alerts, now, "")
+            self._owe_note(rules, person, text, now, commit)
+
+    def _heed_order(
+        self, rules: Rules, order: Order, now: float, commit: Commit, changed: dict[str, Alert]
+    ) -> None:
+        """What somebody wants done."""
+        match order:
+            case Silence():
+                self.holding.put(order)
+                commit.silences.append(order)
+            case EndSilence():
+                ended = self.holding.end(order.silence, order.by, now)
+                commit.silences += [ended] if ended else []
+            case Acknowledge():
+                self._acknowledge(rules, order, now, commit, changed)
+
+    def _acknowledge(
+        self, rules: Rules, order: Acknowledge, now: float, commit: Commit, changed: dict[str, Alert]
+    ) -> None:
+        found = self.book.by_id(order.alert)
+        alert = changed.get(found.fingerprint, found) if found is not None else None
+        if alert is None:
+            return
+        latest = acknowledged(alert, order, rules.by_name.get(alert.rule), now)
+        if latest is not alert:
+            log.info("alert_acknowledged", alert=alert.id, by=order.by, undone=order.undo)
+            what = "no longer acknowledged, by" if order.undo else "acknowledged by"
+            commit.traces[alert.id] = {
+                "at": now,
+                "rule": alert.rule,
+                "reason": Reason.ACKED.value,
+                "why": f"{what} {order.by}",
+                "until": latest.acked_until,
+                "count": alert.count,
+                "told": {},
+            }
+        changed[latest.fingerprint] = latest
+        self.holding.note(latest)
+
+    def _silences_in_force(self) -> int:
+        planned = sum(held is not None for _, held in self.holding.planned(self._clock.now()))
+        return len(self.holding.silences()) + planned
 
     async def _sample(self, alert: Alert) -> Event | None:
         row = await self._store.alert(alert.id)
@@ -329,7 +526,7 @@ class Pipeline:
         commit: Commit,
     ) -> None:
         """Deliveries of one decision."""
-        if decision.reason is Reason.WINDOW or decision.reason is Reason.QUIET:
+        if decision.reason in _UNEVENTFUL:
             return
         commit.traces[decision.alert.id] = decision.trace
         for told in decision.told:
@@ -344,21 +541,52 @@ class Pipeline:
         sample: Event | None,
         now: float,
     ) -> Delivery:
-        number = self._store.next_ids(1)
         own = sample is not None and sample.source == RELAY
         avoid = sample.labels.get("avoid", "") if sample is not None and own else ""
-        first, *others = self._outlets.order(told.addresses, avoid)
-        expire = max(rules.config.backends[each.backend].expire for each in told.addresses)
-        seated = not told.not_before and self._outlets.seat(first, number)
-        due_at = max(now, told.not_before)
+        text = message(decision, before, sample, "", told)
+        person = Reached(told.recipient, told.addresses, told.not_before)
+        delivery = self._addressed(rules, person, text, now, avoid)
+        links = self._links_of(rules, decision.alert, told.recipient, now)
+        return structs.replace(
+            delivery,
+            alert=decision.alert.id,
+            reason=Reason.OPERATORS if own else told.reason,
+            message=structs.replace(delivery.message, links=links),
+        )
+
+    def _links_of(
+        self, rules: Rules, alert: Alert, recipient: str, now: float
+    ) -> tuple[tuple[str, str], ...]:
+        """What to do about an alert: its runbook, and while it fires what can be done by following a link."""
+        rule = rules.by_name.get(alert.rule)
+        runbook = (("runbook", rule.runbook),) if rule is not None and rule.runbook else ()
+        firing = alert.state is AlertState.FIRING
+        return runbook + (self.links.made(alert.id, recipient, now) if firing else ())
+
+    def _owe_note(self, rules: Rules, person: Reached, text: Message, now: float, commit: Commit) -> None:
+        """A delivery about what relay does, within their hours; not to addresses whose backend has gone."""
+        ways = tuple(each for each in person.addresses if each.backend in rules.config.backends)
+        if ways and person.opens_at < NEVER:
+            person = structs.replace(person, addresses=ways)
+            commit.deliveries.append(self._addressed(rules, person, text, now))
+
+    def _addressed(
+        self, rules: Rules, person: Reached, text: Message, now: float, avoid: str = ""
+    ) -> Delivery:
+        """A delivery of that message, with a seat if there is one; it waits for their hours."""
+        number = self._store.next_ids(1)
+        first, *others = self._outlets.order(person.addresses, avoid)
+        expire = max(rules.config.backends[each.backend].expire for each in person.addresses)
+        due_at = max(now, person.opens_at)
+        seated = not person.opens_at and self._outlets.seat(first, number)
         return Delivery(
             id=number,
-            alert=decision.alert.id,
-            recipient=told.recipient,
-            reason=Reason.OPERATORS if own else told.reason,
+            alert=0,
+            recipient=person.recipient,
+            reason=text.reason,
             address=first,
             fallbacks=tuple(others),
-            message=message(decision, before, sample, f"{self._store.id}-{number}", told),
+            message=structs.replace(text, key=f"{self._store.id}-{number}"),
             state=DeliveryState.SENDING if seated else DeliveryState.PENDING,
             created_at=due_at,  # what waits for someone's hours isn't late then
             next_at=due_at,
@@ -421,7 +649,7 @@ class Pipeline:
         now, rule = self._clock.now(), self.rules.by_name.get(alert.rule)
         if rule is None or not alert.standings:
             return due(alert, rule, now)
-        return due(alert, rule, now, expected_by(self.rules.config, rule, now, alert.standings))
+        return due(alert, rule, now, expected(self.rules.config, rule, alert, now))
 
     def _heed_clock(self) -> None:
         """A clock that was set makes due times wrong: ask anew."""

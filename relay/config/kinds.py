@@ -172,6 +172,15 @@ def _known_zone(name: str) -> None:
         ) from None
 
 
+def url(node: Scalar) -> str:
+    """A link that people may follow."""
+    from relay.backends.http import url_problem  # noqa: PLC0415 - aiohttp, only where there is a URL
+
+    if wrong := url_problem(line(node)):
+        raise ValueError(f"{node.given} {wrong}")
+    return node.text
+
+
 def pattern(node: Scalar) -> str:
     """A regular expression, without slashes."""
     if refused := patterns.refusal(node.text):
@@ -212,6 +221,8 @@ KINDS: Final[dict[str, Callable[[Scalar], Any]]] = {
     "dates": lambda node: windows.dates(text(node)),
     "calendar": name,  # as `recipient`
     "pattern": pattern,
+    "url": url,
+    "rule": title,  # the name of one: the checker looks whether it is there
     "template": template,
     "message text": lambda node: patterns.message_text(text(node)),
     "name text": lambda node: patterns.name_text(text(node)),

@@ -21,7 +21,5 @@ LATER: Final[Mapping[Any, Mapping[str, str]]] = {
         "rate": "how fast events come is not looked at",
         "pair": "an event is not paired with the one that ends it",
         "group_by": "each problem is told by itself",
-        "inhibit": "no alert holds back another",
-        "escalate": "reminders go to the same recipients",
     },
 }

@@ -15,6 +15,7 @@ from msgspec import Struct, field
 
 from relay.errors import StoreError
 from relay.models import (
+    Account,
     Address,
     Alert,
     Attempt,
@@ -23,6 +24,7 @@ from relay.models import (
     Event,
     Json,
     Position,
+    Silence,
 )
 
 
@@ -51,6 +53,9 @@ class Commit(Struct, kw_only=True):
     deliveries: list[Delivery] = field(default_factory=list)  # pending, or sending with a lease
     positions: list[Position] = field(default_factory=list)
     forgotten: list[Position] = field(default_factory=list)  # files that are gone for good
+    silences: list[Silence] = field(default_factory=list)  # new and changed, whole
+    accounts: list[Account] = field(default_factory=list)  # new and changed, whole
+    closed: list[str] = field(default_factory=list)  # holds whose accounts have been told
 
 
 class Settlement(Struct, kw_only=True):
@@ -152,6 +157,26 @@ class Store(Protocol):
 
     async def live_alerts(self) -> list[Alert]:
         """Alerts that are not resolved."""
+        ...
+
+    async def silences(self, *, ended_since: float | None = None) -> list[Silence]:
+        """Silences in force, the newest first; those that ended since then too."""
+        ...
+
+    async def accounts(self) -> list[Account]:
+        """What is held back and not told yet."""
+        ...
+
+    async def accepted_alerts(self, alerts: Sequence[int]) -> set[int]:
+        """Those of the alerts about which at least one message was delivered."""
+        ...
+
+    async def recall(self, name: str) -> str:
+        """What `keep` was given under that name; or ""."""
+        ...
+
+    async def keep(self, name: str, text: str) -> None:
+        """Remember a text by its name."""
         ...
 
     async def recent_ids(self, since: float, most: int) -> list[tuple[str, str]]:

@@ -8,11 +8,14 @@ from msgspec import Struct, to_builtins
 
 from relay.config.schema import Config, Rule
 from relay.models import Address, Alert, Event, Json, Reason
-from relay.routing.decide import Decision, decide, fold
+from relay.routing.decide import Around, Decision, decide, fold
+from relay.routing.escalation import audience
 from relay.routing.fingerprint import Fingerprint, fingerprint
-from relay.routing.recipients import Reached, reached_by
+from relay.routing.hold import Hold
+from relay.routing.recipients import Reached
 from relay.routing.ruleset import Ruleset, Step
 
+Holds = Callable[[Alert, Event], list[Hold]]  # what holds messages about that alert back
 LiveAlert = Callable[[str], Alert | None]  # the alert with that fingerprint, if one is live
 
 
@@ -23,6 +26,7 @@ class Route(Struct, frozen=True):
     fingerprint: Fingerprint
     reached: tuple[Reached, ...]  # the people behind the rule's `to`, whether or not they are told now
     decision: Decision
+    held: tuple[Hold, ...] = ()  # everything that would hold it back
 
 
 class Explanation(Struct, frozen=True):
@@ -49,21 +53,38 @@ class Explanation(Struct, frozen=True):
         }
 
 
-def explain(ruleset: Ruleset, config: Config, event: Event, live: LiveAlert, now: float) -> Explanation:
+def nothing_holds(_alert: Alert, _event: Event) -> list[Hold]:
+    """Where nothing is known of silences."""
+    return []
+
+
+def explain(
+    ruleset: Ruleset,
+    config: Config,
+    event: Event,
+    live: LiveAlert,
+    now: float,
+    holds: Holds = nothing_holds,
+) -> Explanation:
     """What relay would do with `event` at `now`; nothing is changed."""
     return Explanation(
         event,
         now,
         tuple(ruleset.trace(event)),
-        tuple(_route(rule, config, event, live, now) for rule in ruleset.route(event)),
+        tuple(_route(rule, config, event, live, now, holds) for rule in ruleset.route(event)),
     )
 
 
-def _route(rule: Rule, config: Config, event: Event, live: LiveAlert, now: float) -> Route:
+def _route(rule: Rule, config: Config, event: Event, live: LiveAlert, now: float, holds: Holds) -> Route:
     problem = fingerprint(event, rule)
-    reached = reached_by(config, rule, now, event)
-    decision = decide(rule, live(problem.key), fold([event]), reached, now, fingerprint=problem)
-    return Route(rule.name, problem, tuple(reached), decision)
+    alert = live(problem.key)
+    reached = audience(config, rule, alert, now, event)
+    decision = decide(rule, alert, fold([event]), reached, now, fingerprint=problem)
+    held = tuple(holds(decision.alert, event))
+    if held:
+        around = Around(held=held[0])
+        decision = decide(rule, alert, fold([event]), reached, now, fingerprint=problem, around=around)
+    return Route(rule.name, problem, tuple(reached), decision, held)
 
 
 def _route_json(route: Route) -> Json:
@@ -76,6 +97,7 @@ def _route_json(route: Route) -> Json:
         "why": decision.trace["why"],
         "next": decision.trace["next"],
         "count": decision.alert.count,
+        "held": [hold.json() for hold in route.held],
         "told": [_person(told.recipient, told.addresses) for told in decision.told],
         "waiting": decision.trace["waiting"],
         "recipients": [_person(reached.recipient, reached.addresses) for reached in route.reached],

@@ -94,7 +94,7 @@ def test_becoming_critical_is_told_at_once_but_only_once() -> None:
 def test_an_acknowledged_alert_counts_in_silence_and_resolves() -> None:
     acked = replace(begun(RESOLVING), state=AlertState.ACKED)
     counted = tell(acked, 5000, some(2, Level.CRITICAL), RESOLVING)
-    assert (counted.reason, counted.told, counted.alert.count) == (Reason.WINDOW, (), 3)
+    assert (counted.reason, counted.told, counted.alert.count) == (Reason.ACKED, (), 3)
     assert counted.alert.state is AlertState.ACKED
     assert due(counted.alert, RESOLVING) == NOW + 5900
     assert tell(counted.alert, 5900, by=RESOLVING).reason is Reason.RESOLVED

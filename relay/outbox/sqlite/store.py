@@ -13,8 +13,18 @@ from typing import Final, Self
 
 from relay.clock import Clock
 from relay.errors import StoreFullError
-from relay.models import Address, Alert, Attempt, Delivery, DeliveryState, Json, Position
-from relay.outbox.sqlite import reads, seen, writes
+from relay.models import (
+    Account,
+    Address,
+    Alert,
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Json,
+    Position,
+    Silence,
+)
+from relay.outbox.sqlite import holds, reads, seen, writes
 from relay.outbox.sqlite.lock import Lock
 from relay.outbox.sqlite.prepare import make_folder, prepare
 from relay.outbox.sqlite.reader import Reader
@@ -119,6 +129,21 @@ class SqliteStore:
 
     async def live_alerts(self) -> list[Alert]:
         return await self._reader.run(reads.live_alerts)
+
+    async def silences(self, *, ended_since: float | None = None) -> list[Silence]:
+        return await self._reader.run(holds.silences, ended_since)
+
+    async def accounts(self) -> list[Account]:
+        return await self._reader.run(holds.accounts)
+
+    async def accepted_alerts(self, alerts: Sequence[int]) -> set[int]:
+        return await self._reader.run(reads.accepted_alerts, alerts)
+
+    async def recall(self, name: str) -> str:
+        return await self._reader.run(holds.recall, name)
+
+    async def keep(self, name: str, text: str) -> None:
+        await self._writer.make(partial(holds.keep, name=name, text=text))
 
     async def recent_ids(self, since: float, most: int) -> list[tuple[str, str]]:
         return await self._reader.run(reads.recent_ids, since, most)
