@@ -110,7 +110,7 @@ class Alert(Struct, frozen=True, gc=False, kw_only=True):
     touched_at: float  # relay's clock at the latest event; quiet time counts from here
     hosts: tuple[str, ...] = ()  # the first few values of the label `host`, as first seen
     standings: tuple[Standing, ...] = ()  # of those who have been told of other events than the rest
-    held: str = ""  # the key of the silence or inhibition that holds a message about it back
+    hushed: str = ""  # key of the silence or inhibition that holds a message about it back
     acked_by: str = ""  # who works on it, while it is acked
     acked_until: float = 0.0  # when the acknowledgement lapses; 0.0: not while the alert lives
     step: int = 0  # steps of `escalate` taken
@@ -162,10 +162,10 @@ class Silence(Struct, frozen=True, gc=False, kw_only=True):
     ended_by: str = ""  # who ended it early
 
 
-class Account(Struct, frozen=True, gc=False, kw_only=True):
+class Withheld(Struct, frozen=True, gc=False, kw_only=True):
     """What a silence or inhibition held back from one recipient and no message will tell: for its closing."""
 
-    hold: str  # its key
+    hush: str  # the key of what held it back
     recipient: str
     events: int
     alerts: int

@@ -61,7 +61,7 @@ class Muting:
             "silences": self._on_silences,
             "end_silence": self._on_end,
             "preview": self._on_preview,
-            "held": self._on_held,
+            "hushes": self._on_hushes,
             "rotate_links": self._on_rotate,
         }
 
@@ -112,16 +112,16 @@ class Muting:
                     "until": planned.mute.until,
                     "in_force": held is not None,
                     "ends_at": held.ends_at if held else 0.0,
-                    "held": len(self._pipeline.holding.held_by(held.key)) if held else 0,
+                    "held": len(self._pipeline.hushes.hushed_by(held.key)) if held else 0,
                 }
-                for planned, held in self._pipeline.holding.planned(self._clock.now())
+                for planned, held in self._pipeline.hushes.planned(self._clock.now())
             ),
         ]
 
     async def _on_end(self, request: Json) -> Json:
         """`{"id": n, "by": name?}`."""
         number = int(request["id"])
-        silence = self._pipeline.holding.silence(number)
+        silence = self._pipeline.hushes.silence(number)
         if silence is None:
             raise NotDoneError(f"there is no silence {number} in force")
         await self._order(EndSilence(number, _author(request)))
@@ -130,14 +130,14 @@ class Muting:
     async def _on_preview(self, request: Json) -> Json:
         return await self._preview(tuple(str(each) for each in request["matchers"]))
 
-    async def _on_held(self, request: Json) -> Any:
+    async def _on_hushes(self, request: Json) -> Any:
         """What holds back an event of the alert with that fingerprint, for `relay explain`."""
         event = msgspec.convert(request["event"], Event)
         now = float(request.get("at") or self._clock.now())
         alert = self._pipeline.book.get(str(request["fingerprint"])) or msgspec.convert(
             request["alert"], Alert
         )
-        return [hold.json() for hold in self._pipeline.holding.all_on(alert, event, now)]
+        return [hush.json() for hush in self._pipeline.hushes.all_on(alert, event, now)]
 
     async def _on_rotate(self, _: Json) -> Json:
         await self._pipeline.links.rotate(self._store)
@@ -194,11 +194,11 @@ class Muting:
         raise NotDoneError(f"there is no alert {number}" if row is None else f"alert {number} is over")
 
     def _same(self, matchers: tuple[str, ...], author: str) -> Silence | None:
-        silences = self._pipeline.holding.silences()
+        silences = self._pipeline.hushes.silences()
         return next((each for each in silences if (each.matchers, each.author) == (matchers, author)), None)
 
     def _described(self, silence: Silence) -> Json:
-        held = self._pipeline.holding.held_by(f"silence {silence.id}")
+        held = self._pipeline.hushes.hushed_by(f"silence {silence.id}")
         return {
             **msgspec.to_builtins(silence),
             "words": words_of(silence),

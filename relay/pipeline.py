@@ -22,7 +22,7 @@ from relay.book import Book, RecentIds
 from relay.clock import Clock
 from relay.config.schema import Config, Rule
 from relay.errors import StoreBusyError, StoreFullError
-from relay.holding import Holding
+from relay.hushes import Hushes
 from relay.links import Links
 from relay.metrics import Histogram
 from relay.models import (
@@ -43,7 +43,7 @@ from relay.models import (
     Silence,
 )
 from relay.outbox.store import Commit, Store, StoredEvent
-from relay.routing import hold
+from relay.routing import hush as hush_lines
 from relay.routing.calendar import NEVER
 from relay.routing.decide import Around, Decision, Occurrence, Told, decide, due, fold
 from relay.routing.escalation import acknowledged, audience, expected, next_step
@@ -52,7 +52,7 @@ from relay.routing.inhibit import seen
 from relay.routing.recipients import Reached, addresses, needs_event
 from relay.routing.render import message
 from relay.routing.ruleset import Ruleset
-from relay.routing.silence import key_of as hold_key
+from relay.routing.silence import key_of as hush_key
 from relay.routing.silence import words_of
 from relay.sources.intake import Intake
 from relay.sources.scan.sieve import Sieves
@@ -165,7 +165,7 @@ class Pipeline:
     ) -> None:
         self.rules = rules  # swapped by `apply`; read once per batch
         self.book = Book(self._due)
-        self.holding = Holding(rules.config)
+        self.hushes = Hushes(rules.config)
         self.links = Links(rules.config.http)
         self._unheard = Unheard(store, clock)
         self.turned_at = clock.monotonic()
@@ -209,7 +209,7 @@ class Pipeline:
         changed: dict[str, Alert] = {}
         for order in [order for each in batches for order in each.orders]:
             self._heed_order(rules, order, now, commit, changed)
-        for problem in sorted(problems.values(), key=lambda each: self.holding.rank(each.rule)):
+        for problem in sorted(problems.values(), key=lambda each: self.hushes.rank(each.rule)):
             self._decide(rules, problem, now, commit, changed)
         await self._decide_due(rules, now, commit, changed)
         for event, owner in rows:
@@ -233,7 +233,7 @@ class Pipeline:
         """What the store knows of the time before: live alerts, and what holds them back."""
         alerts = await self._store.live_alerts()
         await self.links.load(self._store)
-        self.holding.load(await self._store.silences(), await self._store.accounts(), alerts)
+        self.hushes.load(await self._store.silences(), await self._store.withheld(), alerts)
         for alert in alerts:
             self.book.put(alert)
             self._unheard.note(alert, self.rules.by_name.get(alert.rule))
@@ -242,7 +242,7 @@ class Pipeline:
         """Take an edit of the rules."""
         self.rules = rules
         self.links.apply(rules.config.http)
-        self.holding.apply(rules.config, self.book.all())
+        self.hushes.apply(rules.config, self.book.all())
         for alert in self.book.all():
             self._unheard.note(alert, rules.by_name.get(alert.rule))
         self.book.reschedule()
@@ -337,7 +337,7 @@ class Pipeline:
         if rule.inhibit:
             equal = seen(rule, decision.alert.equal, problem.events)
             decision = structs.replace(decision, alert=structs.replace(decision.alert, equal=equal))
-        commit.silences += self.holding.saw(decision.alert, event, now)
+        commit.silences += self.hushes.saw(decision.alert, event, now)
         problem.alert, problem.reason = decision.alert.id, decision.reason.value
         if before is None:
             commit.samples[decision.alert.id] = event
@@ -352,19 +352,19 @@ class Pipeline:
         around: Around,
     ) -> Decision:
         """A decision; where it would tell someone, or is about what is held back, with what holds it now."""
-        marked = before is not None and bool(before.held)
-        if not marked and self.holding.idle():
+        marked = before is not None and bool(before.hushed)
+        if not marked and self.hushes.idle():
             return decided(around)
         plain = decided(around)
         if not marked and not plain.told:
             return plain
-        held = self.holding.on(plain.alert, sample, now)
-        if held is not None:
-            self.holding.called(held)
+        hush = self.hushes.on(plain.alert, sample, now)
+        if hush is not None:
+            self.hushes.called(hush)
         elif not marked:
             return plain
-        over = self.holding.words(before.held) if before is not None and before.held else ""
-        return decided(structs.replace(around, held=held, over=over))
+        over = self.hushes.words(before.hushed) if before is not None and before.hushed else ""
+        return decided(structs.replace(around, hush=hush, over=over))
 
     def _take(
         self,
@@ -379,9 +379,9 @@ class Pipeline:
         """What a decision leads to becomes part of this turn's transaction."""
         self._owe(rules, decision, before, sample, now, commit)
         if decision.booked:
-            commit.accounts += self.holding.book(decision)
+            commit.withheld += self.hushes.book(decision)
         changed[decision.alert.fingerprint] = decision.alert
-        self.holding.note(decision.alert)
+        self.hushes.note(decision.alert)
 
     async def _decide_due(self, rules: Rules, now: float, commit: Commit, changed: dict[str, Alert]) -> None:
         """Alerts whose time has come without an event: reminders, resolutions, closing lines."""
@@ -396,10 +396,10 @@ class Pipeline:
             await self._decide_later(rules, alert, now, commit, changed)
         for alert in await self._unheard.look(now):
             await self._decide_later(rules, alert, now, commit, changed, unaccepted=True)
-        commit.silences += self.holding.run_out(now)
-        for key in self.holding.over(now):
+        commit.silences += self.hushes.run_out(now)
+        for key in self.hushes.over(now):
             await self._let_go(rules, key, now, commit, changed)
-        for silence in self.holding.ending(now):
+        for silence in self.hushes.ending(now):
             self._recall(rules, silence, now, commit)
 
     async def _decide_later(
@@ -417,7 +417,7 @@ class Pipeline:
             return None
         rule = rules.by_name.get(alert.rule)
         sample: Event | None = None
-        if rule and (alert.held or needs_event(rules.config, rule.to)):
+        if rule and (alert.hushed or needs_event(rules.config, rule.to)):
             sample = await self._sample(alert)
         reached = audience(rules.config, rule, alert, now, sample) if rule else []
         step = next_step(rule, alert)
@@ -427,7 +427,7 @@ class Pipeline:
             return decide(rule, alert, None, reached, now, around=around)
 
         decision = decided(around)
-        if decision.told or alert.held:
+        if decision.told or alert.hushed:
             sample = sample or await self._sample(alert)
             decision = self._unless_held(decided, alert, sample, now, around)
         self._take(rules, decision, alert, sample, now, commit, changed)
@@ -438,16 +438,16 @@ class Pipeline:
     ) -> None:
         """A hold is over: its alerts that go on are told of, and then what only its closing line can tell."""
         going_on: Counter[str] = Counter()
-        for held in self.holding.held_by(key)[:MOST_DUE]:
+        for held in self.hushes.hushed_by(key)[:MOST_DUE]:
             alert = self.book.get(held)
             decision = alert and await self._decide_later(rules, alert, now, commit, changed)
             if decision and decision.alert.state is not AlertState.RESOLVED:
                 going_on.update(told.recipient for told in decision.told)
-        if self.holding.held_by(key):
+        if self.hushes.hushed_by(key):
             return  # the rest has its turn next
-        words = self.holding.words(key)
-        for account in self.holding.close(key):
-            text = hold.closing(account, words, going_on[account.recipient], now, "")
+        words = self.hushes.words(key)
+        for account in self.hushes.close(key):
+            text = hush_lines.closing(account, words, going_on[account.recipient], now, "")
             known = addresses(rules.config, (account.recipient,), now)
             person = known[0] if known else Reached(account.recipient, account.addresses)
             self._owe_note(rules, person, text, now, commit)
@@ -456,7 +456,7 @@ class Pipeline:
     def _recall(self, rules: Rules, silence: Silence, now: float, commit: Commit) -> None:
         """A silence ends soon: its author is told, and those from whom it holds something back."""
         commit.silences.append(silence)
-        found = map(self.book.get, self.holding.held_by(hold_key(silence)))
+        found = map(self.book.get, self.hushes.hushed_by(hush_key(silence)))
         alerts = [alert for alert in found if alert is not None]
         waiting: dict[str, tuple[Reached, list[Alert]]] = {
             person.recipient: (person, []) for person in addresses(rules.config, (silence.author,), now)
@@ -468,7 +468,7 @@ class Pipeline:
         for person, theirs in waiting.values():
             if person.opens_at:
                 continue  # by then it is over
-            text = hold.ending(words_of(silence), silence.ends_at, theirs or alerts, now, "")
+            text = hush_lines.ending(words_of(silence), silence.ends_at, theirs or alerts, now, "")
             self._owe_note(rules, person, text, now, commit)
 
     def _heed_order(
@@ -477,10 +477,10 @@ class Pipeline:
         """What somebody wants done."""
         match order:
             case Silence():
-                self.holding.put(order)
+                self.hushes.put(order)
                 commit.silences.append(order)
             case EndSilence():
-                ended = self.holding.end(order.silence, order.by, now)
+                ended = self.hushes.end(order.silence, order.by, now)
                 commit.silences += [ended] if ended else []
             case Acknowledge():
                 self._acknowledge(rules, order, now, commit, changed)
@@ -506,11 +506,11 @@ class Pipeline:
                 "told": {},
             }
         changed[latest.fingerprint] = latest
-        self.holding.note(latest)
+        self.hushes.note(latest)
 
     def _silences_in_force(self) -> int:
-        planned = sum(held is not None for _, held in self.holding.planned(self._clock.now()))
-        return len(self.holding.silences()) + planned
+        planned = sum(held is not None for _, held in self.hushes.planned(self._clock.now()))
+        return len(self.hushes.silences()) + planned
 
     async def _sample(self, alert: Alert) -> Event | None:
         row = await self._store.alert(alert.id)

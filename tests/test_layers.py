@@ -33,7 +33,7 @@ LAYERS: list[set[str]] = [
         "book",
         "budget",
         "claims",
-        "holding",
+        "hushes",
         "links",
         "muting",
         "unheard",

@@ -135,7 +135,7 @@ async def play(house: House, action: tuple[Any, ...]) -> None:
         case ("silence", module, seconds, quiet):
             await house.take(orders=(house.silence(module, seconds, quiet),))
         case ("end", which):
-            silences = house.pipeline.holding.silences()
+            silences = house.pipeline.hushes.silences()
             if which < len(silences):
                 await house.take(orders=(EndSilence(silences[which].id, "li"),))
         case ("ack", which, seconds, undo):
@@ -152,7 +152,7 @@ async def account(house: House) -> None:
     await house.wait(400)
     await house.wait(4 * 86400.0, every=7200.0)
     assert len(house.pipeline.book) == 0
-    assert await house.store.accounts() == []
+    assert await house.store.withheld() == []
     for recipient in ("wang", "zhang"):
         await account_of(house, recipient)
 
@@ -249,9 +249,9 @@ async def test_until_quiet_waits_for_the_last_event(house: House) -> None:
     for _ in range(6):
         await house.wait(20)
         await house.take(event())
-    assert house.pipeline.holding.silences()
+    assert house.pipeline.hushes.silences()
     await house.wait(40)
-    assert not house.pipeline.holding.silences()
+    assert not house.pipeline.hushes.silences()
     assert await reasons(house) == [Reason.FIRST]
 
 
@@ -283,9 +283,9 @@ async def test_a_cause_hides_what_has_equal_labels_until_it_is_over(house: House
     (row,) = await house.store.deliveries()
     assert row.message.module == "db"
     held = [each for each in house.pipeline.book.all() if each.rule == "web"]
-    assert held[0].held.startswith("alert ")
+    assert held[0].hushed.startswith("alert ")
     (trace,) = [each.trace for each in await house.store.alerts() if each.alert.rule == "web"]
-    assert (trace["reason"], trace["held"]["kind"], list(trace["spared"])) == (
+    assert (trace["reason"], trace["hush"]["kind"], list(trace["spared"])) == (
         "inhibited",
         "inhibited",
         ["wang"],

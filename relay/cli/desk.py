@@ -116,8 +116,8 @@ def _show_alert(data: dict[str, Any] | None, number: int, *, as_json: bool) -> i
     print(f"  {printable(alert['module'])}: {printable(alert['title'])}")
     if alert["state"] == "acked":
         print(f"  {acked_words(alert)}")
-    if alert["held"]:
-        print(f"  messages are held back by {printable(alert['held'])}")
+    if alert["hushed"]:
+        print(f"  messages are held back by {printable(alert['hushed'])}")
     print(f"  {alert['count']} events, first {when(alert['first_seen'])}, last {when(alert['last_seen'])}")
     if why := (data["trace"] or {}).get("why"):
         print(f"  last decision: {data['trace'].get('reason')}: {why}")

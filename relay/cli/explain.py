@@ -31,7 +31,7 @@ from relay.cli.common import (
 if TYPE_CHECKING:
     from relay.models import Alert, Event
     from relay.pipeline import Rules
-    from relay.routing.hold import Hold
+    from relay.routing.hush import Hush
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -56,8 +56,8 @@ def main(name: str, given: Sequence[str]) -> int:
     if isinstance(found, int):
         return found
     rules, event, now = found
-    holds = _holds(path, rules, now)
-    explanation = explain(rules.ruleset, rules.config, event, _live(path, options.at), now, holds).json()
+    hushed = _hushed(path, rules, now)
+    explanation = explain(rules.ruleset, rules.config, event, _live(path, options.at), now, hushed).json()
     print(json.dumps(explanation, ensure_ascii=False, indent=2) if options.json else _text(explanation))
     return FINE
 
@@ -180,21 +180,21 @@ def _waits(opens: float | None) -> str:
     return f"is outside of their hours, or the rule's: told from {when(opens)} on what happened meanwhile"
 
 
-def _holds(path: str, rules: Rules, now: float) -> Callable[[Alert, Event], list[Hold]]:
+def _hushed(path: str, rules: Rules, now: float) -> Callable[[Alert, Event], list[Hush]]:
     """What the running daemon would hold the event back by; if it doesn't run, the rules' own silences."""
 
-    def look(alert: Alert, event: Event) -> list[Hold]:
+    def look(alert: Alert, event: Event) -> list[Hush]:
         import msgspec  # noqa: PLC0415 - with the rest
 
-        from relay.holding import Holding  # noqa: PLC0415
-        from relay.routing.hold import Hold  # noqa: PLC0415
+        from relay.hushes import Hushes  # noqa: PLC0415
+        from relay.routing.hush import Hush  # noqa: PLC0415
 
         asked = {"event": msgspec.to_builtins(event), "alert": msgspec.to_builtins(alert)}
         try:
-            found = ask(path, "held", fingerprint=alert.fingerprint, at=now, **asked)
+            found = ask(path, "hushes", fingerprint=alert.fingerprint, at=now, **asked)
         except (UnreachableError, RefusedError):
-            return list(Holding(rules.config).all_on(alert, event, now))
-        return [Hold.of(each) for each in found]
+            return list(Hushes(rules.config).all_on(alert, event, now))
+        return [Hush.of(each) for each in found]
 
     return look
 
@@ -215,9 +215,9 @@ def _text(data: dict[str, Any]) -> str:
     for route in data["routes"]:
         lines += ["", f"rule {route['rule']!r}: {coloured(route['reason'])}: {route['why']}"]
         lines.append(f"  same problem as  {printable(route['title'])}  ({route['fingerprint']})")
-        for hold in route["held"]:
-            until = f", until {when(hold['ends_at'])}" if hold["ends_at"] else ""
-            lines.append(f"  {hold['kind']} by {printable(hold['words'])}{until}")
+        for hush in route["hushes"]:
+            until = f", until {when(hush['ends_at'])}" if hush["ends_at"] else ""
+            lines.append(f"  {hush['kind']} by {printable(hush['words'])}{until}")
         for told in route["told"]:
             way = ", then ".join(f"{backend} ({to})" for backend, to in told["addresses"])
             lines.append(f"  tells {told['recipient']} by {way}")

@@ -15,7 +15,6 @@ from msgspec import Struct, field
 
 from relay.errors import StoreError
 from relay.models import (
-    Account,
     Address,
     Alert,
     Attempt,
@@ -25,6 +24,7 @@ from relay.models import (
     Json,
     Position,
     Silence,
+    Withheld,
 )
 
 
@@ -54,8 +54,8 @@ class Commit(Struct, kw_only=True):
     positions: list[Position] = field(default_factory=list)
     forgotten: list[Position] = field(default_factory=list)  # files that are gone for good
     silences: list[Silence] = field(default_factory=list)  # new and changed, whole
-    accounts: list[Account] = field(default_factory=list)  # new and changed, whole
-    closed: list[str] = field(default_factory=list)  # holds whose accounts have been told
+    withheld: list[Withheld] = field(default_factory=list)  # new and changed, whole
+    closed: list[str] = field(default_factory=list)  # those in whose stead it has been told
 
 
 class Settlement(Struct, kw_only=True):
@@ -163,7 +163,7 @@ class Store(Protocol):
         """Silences in force, the newest first; those that ended since then too."""
         ...
 
-    async def accounts(self) -> list[Account]:
+    async def withheld(self) -> list[Withheld]:
         """What is held back and not told yet."""
         ...
 

@@ -9,9 +9,9 @@ more, told only if events are still to be accounted for. So each event is counte
 Hours: whoever is outside of theirs (or the rule is outside of its own) waits, and is told in one message what
 happened meanwhile when they begin. So each recipient, too, finds each event counted in exactly one message.
 
-A silence or inhibition (`held`) holds messages back, not events: they are counted as ever, and `alert.held`
-says by what. Once nothing holds the alert any more, its next message accounts for them. An alert that ends
-before that, and of which nobody was told, is booked: its hold's closing line accounts for it. The end of what
+A silence or inhibition (a hush) holds messages back, not events: they are counted as ever, and `alert.hushed`
+says by what. Once nothing hushes the alert any more, its next message accounts for them. An alert that ends
+before that, and of which nobody was told, is booked: the hush's closing line accounts for it. The end of what
 people were told of is told even then. Acknowledged, an alert is counted until that lapses. Unacknowledged, or
 accepted by no address, it is told to the next of `escalate`; such messages account for nothing.
 
@@ -32,7 +32,7 @@ from relay.routing import standings
 from relay.routing.calendar import NEVER
 from relay.routing.escalation import UNACCEPTED, lapsed, lifted, next_step, step_due
 from relay.routing.fingerprint import Fingerprint
-from relay.routing.hold import Hold
+from relay.routing.hush import Hush
 from relay.routing.recipients import Reached
 from relay.values import format_duration
 
@@ -71,15 +71,15 @@ class Decision(Struct, frozen=True):
     told: tuple[Told, ...]
     trace: Json  # rule, reason, why, who is told, who waits until when, when time alone would act next
     notes: tuple[str, ...] = ()  # what the message says beside what happened
-    booked: str = ""  # the hold whose closing line tells what no message of the alert's own will ...
+    booked: str = ""  # the hush whose closing line tells what no message of the alert's own will ...
     spared: tuple[Told, ...] = ()  # ... to those who would have been told
 
 
 class Around(Struct, frozen=True):
     """What else there is to know about an alert, beside its rule and its events."""
 
-    held: Hold | None = None  # what holds its messages back now
-    over: str = ""  # in words, what held it back until now (of an alert with `held`)
+    hush: Hush | None = None  # what holds its messages back now
+    over: str = ""  # in words, what held it back until now (of an alert that is `hushed`)
     next: Sequence[Reached] = ()  # whom the next step of `escalate` would reach
     unaccepted: bool = False  # no address has accepted any message about it
 
@@ -126,9 +126,9 @@ def decide(
     else:
         assert rule is not None, "an event comes by a rule"
         decision = _again(rule, _clamped(alert, now), occurrence, reached, around, now)
-    if around.held is None or not decision.told or decision.reason is Reason.RESOLVED:
+    if around.hush is None or not decision.told or decision.reason is Reason.RESOLVED:
         return decision
-    return _held_back(decision, alert, around.held)
+    return _hushed(decision, alert, around.hush)
 
 
 def due(
@@ -144,7 +144,7 @@ def due(
     end = min(alert.touched_at, now) + _patience(rule)
     if alert.state is AlertState.ACKED and alert.acked_until:
         end = min(end, alert.acked_until)
-    if rule is None or alert.held:
+    if rule is None or alert.hushed:
         return end
     if (step := step_due(rule, alert, now)) is not None:
         end = min(end, step)
@@ -201,7 +201,7 @@ def _again(
         return _quiet(Reason.ACKED, rule, counted, why, now, reached)
     if notes:
         return _remind(rule, counted, reached, notes[0], now, notes)
-    if alert.held:
+    if alert.hushed:
         return _remind(rule, counted, reached, "it is held back still", now)
     if alert.level < Level.CRITICAL <= counted.level:
         return _remind(rule, counted, reached, f"it became critical, it was {alert.level.word}", now)
@@ -218,19 +218,19 @@ def _time_passed(
         return _quiet(Reason.QUIET, rule, alert, "it is over", now)
     if now >= alert.touched_at + _patience(rule):
         return _end(rule, alert, reached, now)
-    was_held = bool(alert.held)
+    was_hushed = bool(alert.hushed)
     alert, notes = _freed(alert, around, now)
     nothing = notes[0] if notes else "nothing is owed yet"
     if rule is None:
         return _quiet(Reason.QUIET, rule, alert, nothing, now, reached)
     owes = _owes_reminder(rule, alert)
-    if owes and was_held:
+    if owes and was_hushed:
         return _remind(rule, alert, reached, nothing, now, notes)
     if why := _why_next(rule, alert, around, now):
         return _escalate(rule, alert, around.next, why, now)
     if owes and now >= _window_end(rule, alert, now):
         return _remind(rule, alert, reached, "it went on, and the window is over", now, notes)
-    if alert.state is AlertState.FIRING and alert.notified_at and not alert.held:
+    if alert.state is AlertState.FIRING and alert.notified_at and not alert.hushed:
         return _catch_up(rule, alert, reached, now)
     return _quiet(Reason.QUIET, rule, alert, nothing, now, reached)
 
@@ -238,12 +238,12 @@ def _time_passed(
 def _freed(alert: Alert, around: Around, now: float) -> tuple[Alert, tuple[str, ...]]:
     """The alert without the silence, inhibition or acknowledgement that is over, and what to say of that."""
     notes = []
-    if alert.held and around.held is None:
-        words = around.over or alert.held
+    if alert.hushed and around.hush is None:
+        words = around.over or alert.hushed
         notes.append(f"{words} is over: it held this back")
-        alert = replace(alert, held="", stepped_at=now)
-    elif alert.held and around.held is not None and alert.held != around.held.key:
-        alert = replace(alert, held=around.held.key)  # from one hold's hands into the next one's
+        alert = replace(alert, hushed="", stepped_at=now)
+    elif alert.hushed and around.hush is not None and alert.hushed != around.hush.key:
+        alert = replace(alert, hushed=around.hush.key)  # from one's hands into the next one's
     if lapsed(alert, now):
         notes.append(f"the acknowledgement by {alert.acked_by or 'someone'} has lapsed")
         alert = lifted(alert, now)
@@ -279,8 +279,8 @@ def _acked_words(alert: Alert) -> str:
     return f"acknowledged by {alert.acked_by}" if alert.acked_by else "acknowledged"
 
 
-def _held_back(plain: Decision, before: Alert | None, held: Hold) -> Decision:
-    """What would have been told, not told: the alert owes it still, or the hold's closing line does."""
+def _hushed(plain: Decision, before: Alert | None, hush: Hush) -> Decision:
+    """What would have been told, not told: the alert owes it still, or the closing line does."""
     was = before or replace(plain.alert, notified_count=0, notified_at=0.0, reminders=0, standings=())
     alert = replace(
         plain.alert,
@@ -290,24 +290,24 @@ def _held_back(plain: Decision, before: Alert | None, held: Hold) -> Decision:
         standings=was.standings,
         step=was.step,
         stepped_at=was.stepped_at,
-        held=held.key,
+        hushed=hush.key,
     )
     trace = plain.trace | {
-        "reason": held.reason.value,
-        "why": f"{held.words} holds it back ({plain.trace['why']})",
+        "reason": hush.reason.value,
+        "why": f"{hush.words} holds it back ({plain.trace['why']})",
         "told": {},
         "spared": plain.trace["told"],
-        "held": held.json(),
+        "hush": hush.json(),
     }
     if alert.state is AlertState.RESOLVED:
-        return _booked(Decision(held.reason, alert, (), trace), held.key, plain.told)
-    return Decision(held.reason, alert, (), trace, spared=plain.told)
+        return _booked(Decision(hush.reason, alert, (), trace), hush.key, plain.told)
+    return Decision(hush.reason, alert, (), trace, spared=plain.told)
 
 
-def _booked(decision: Decision, hold: str, spared: tuple[Told, ...]) -> Decision:
+def _booked(decision: Decision, hush: str, spared: tuple[Told, ...]) -> Decision:
     """The alert ends with events that people weren't told of: they are the closing line's."""
-    settled = replace(decision.alert, held="", notified_count=decision.alert.count, standings=())
-    return replace(decision, alert=settled, booked=hold, spared=spared)
+    settled = replace(decision.alert, hushed="", notified_count=decision.alert.count, standings=())
+    return replace(decision, alert=settled, booked=hush, spared=spared)
 
 
 def _catch_up(rule: Rule, alert: Alert, reached: Sequence[Reached], now: float) -> Decision:
@@ -327,16 +327,16 @@ def _catch_up(rule: Rule, alert: Alert, reached: Sequence[Reached], now: float) 
 
 
 def _end(rule: Rule | None, alert: Alert, reached: Sequence[Reached], now: float) -> Decision:
-    over = replace(alert, state=AlertState.RESOLVED, held="")
+    over = replace(alert, state=AlertState.RESOLVED, hushed="")
     quiet = f"quiet for {format_duration(now - alert.touched_at)}"
     if rule is None:
         return _quiet(Reason.CLOSED, rule, over, f"{quiet}, and its rule is gone", now)
     resolves = rule.resolve_after is not None
     reason = Reason.RESOLVED if resolves else Reason.CLOSED
-    if alert.held and not alert.notified_at:
+    if alert.hushed and not alert.notified_at:
         spared = [_told(reason, each, known) for each, known in standings.of(alert, reached)]
-        ended = _quiet(reason, rule, over, f"{quiet}; {alert.held} held it back to its end", now)
-        return _booked(ended, alert.held, tuple(spared))
+        ended = _quiet(reason, rule, over, f"{quiet}; {alert.hushed} held it back to its end", now)
+        return _booked(ended, alert.hushed, tuple(spared))
     # Acknowledged under a silence that ended before it: its end is the first that its recipients hear of it.
     is_acked = alert.state is AlertState.ACKED
     if not (alert.notified_at or alert.standings or is_acked) or not rule.to:
@@ -465,7 +465,7 @@ def _clamped(alert: Alert, now: float) -> Alert:
 
 def _owes_reminder(rule: Rule, alert: Alert) -> bool:
     owes = alert.state is AlertState.FIRING and alert.count > alert.notified_count
-    return owes and not alert.held and bool(rule.to)
+    return owes and not alert.hushed and bool(rule.to)
 
 
 def _window(rule: Rule, alert: Alert) -> float:

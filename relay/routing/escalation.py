@@ -35,7 +35,7 @@ def lapsed(alert: Alert, now: float) -> bool:
 
 def next_step(rule: Rule | None, alert: Alert) -> Step | None:
     """The step that time brings; None: nobody is left, or someone works on it, or it is held back."""
-    waits = alert.state is AlertState.FIRING and alert.notified_at > 0 and not alert.held
+    waits = alert.state is AlertState.FIRING and alert.notified_at > 0 and not alert.hushed
     if rule is None or not waits or alert.step >= len(rule.escalate):
         return None
     return rule.escalate[alert.step]

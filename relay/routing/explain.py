@@ -11,11 +11,11 @@ from relay.models import Address, Alert, Event, Json, Reason
 from relay.routing.decide import Around, Decision, decide, fold
 from relay.routing.escalation import audience
 from relay.routing.fingerprint import Fingerprint, fingerprint
-from relay.routing.hold import Hold
+from relay.routing.hush import Hush
 from relay.routing.recipients import Reached
 from relay.routing.ruleset import Ruleset, Step
 
-Holds = Callable[[Alert, Event], list[Hold]]  # what holds messages about that alert back
+Hushed = Callable[[Alert, Event], list[Hush]]  # what holds messages about that alert back
 LiveAlert = Callable[[str], Alert | None]  # the alert with that fingerprint, if one is live
 
 
@@ -26,7 +26,7 @@ class Route(Struct, frozen=True):
     fingerprint: Fingerprint
     reached: tuple[Reached, ...]  # the people behind the rule's `to`, whether or not they are told now
     decision: Decision
-    held: tuple[Hold, ...] = ()  # everything that would hold it back
+    hushes: tuple[Hush, ...] = ()  # everything that would hold it back
 
 
 class Explanation(Struct, frozen=True):
@@ -53,7 +53,7 @@ class Explanation(Struct, frozen=True):
         }
 
 
-def nothing_holds(_alert: Alert, _event: Event) -> list[Hold]:
+def nothing_hushes(_alert: Alert, _event: Event) -> list[Hush]:
     """Where nothing is known of silences."""
     return []
 
@@ -64,27 +64,27 @@ def explain(
     event: Event,
     live: LiveAlert,
     now: float,
-    holds: Holds = nothing_holds,
+    hushed: Hushed = nothing_hushes,
 ) -> Explanation:
     """What relay would do with `event` at `now`; nothing is changed."""
     return Explanation(
         event,
         now,
         tuple(ruleset.trace(event)),
-        tuple(_route(rule, config, event, live, now, holds) for rule in ruleset.route(event)),
+        tuple(_route(rule, config, event, live, now, hushed) for rule in ruleset.route(event)),
     )
 
 
-def _route(rule: Rule, config: Config, event: Event, live: LiveAlert, now: float, holds: Holds) -> Route:
+def _route(rule: Rule, config: Config, event: Event, live: LiveAlert, now: float, hushed: Hushed) -> Route:
     problem = fingerprint(event, rule)
     alert = live(problem.key)
     reached = audience(config, rule, alert, now, event)
     decision = decide(rule, alert, fold([event]), reached, now, fingerprint=problem)
-    held = tuple(holds(decision.alert, event))
-    if held:
-        around = Around(held=held[0])
+    hushes = tuple(hushed(decision.alert, event))
+    if hushes:
+        around = Around(hush=hushes[0])
         decision = decide(rule, alert, fold([event]), reached, now, fingerprint=problem, around=around)
-    return Route(rule.name, problem, tuple(reached), decision, held)
+    return Route(rule.name, problem, tuple(reached), decision, hushes)
 
 
 def _route_json(route: Route) -> Json:
@@ -97,7 +97,7 @@ def _route_json(route: Route) -> Json:
         "why": decision.trace["why"],
         "next": decision.trace["next"],
         "count": decision.alert.count,
-        "held": [hold.json() for hold in route.held],
+        "hushes": [hush.json() for hush in route.hushes],
         "told": [_person(told.recipient, told.addresses) for told in decision.told],
         "waiting": decision.trace["waiting"],
         "recipients": [_person(reached.recipient, reached.addresses) for reached in route.reached],

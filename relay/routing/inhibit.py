@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from relay.config.schema import Config, Inhibit, Rule
 from relay.models import Alert, AlertState, Event, Reason
-from relay.routing.hold import Hold, entry
+from relay.routing.hush import Hush, entry
 from relay.routing.matcher import Matcher
 from relay.routing.silence import stand_in
 
@@ -62,19 +62,19 @@ def seen(
 
 
 def key_of(cause: Alert) -> str:
-    """Its hold's key."""
+    """Its key."""
     return f"alert {cause.id}"
 
 
-def hold_of(cause: Alert) -> Hold:
-    """What a cause's hold is called."""
-    return Hold(key=key_of(cause), reason=Reason.INHIBITED, words=f"alert {entry(cause)}", author=cause.rule)
+def hush_of(cause: Alert) -> Hush:
+    """What a cause does to others."""
+    return Hush(key=key_of(cause), reason=Reason.INHIBITED, words=f"alert {entry(cause)}", author=cause.rule)
 
 
 def _known(cause: Alert, rule: Rule) -> bool:
     if cause.state is AlertState.RESOLVED:
         return False
-    return cause.notified_at > 0 or cause.held.startswith("silence ") or not rule.to
+    return cause.notified_at > 0 or cause.hushed.startswith("silence ") or not rule.to
 
 
 def _list(names: Sequence[str]) -> str:

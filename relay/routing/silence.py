@@ -20,7 +20,7 @@ from relay.config.texts import any_of
 from relay.errors import RelayError
 from relay.models import Alert, Event, Level, Reason, Silence
 from relay.routing.calendar import NEVER, Gate, gate_of, opens_at
-from relay.routing.hold import Hold, named
+from relay.routing.hush import Hush, named
 from relay.routing.matcher import Matcher
 from relay.routing.rota import moment
 
@@ -40,7 +40,7 @@ class BadMatcherError(RelayError):
 class Muffler(Struct, frozen=True):
     """A silence ready to be asked whether it applies."""
 
-    hold: Hold
+    hush: Hush
     tests: tuple[Test, ...]
 
     def applies(self, alert: Alert, event: Event | None) -> bool:
@@ -50,7 +50,7 @@ class Muffler(Struct, frozen=True):
 
 def muffler(silence: Silence) -> Muffler:
     """The silence, compiled. BadMatcherError."""
-    hold = Hold(
+    hush = Hush(
         key=key_of(silence),
         reason=Reason.SILENCED,
         words=words_of(silence),
@@ -58,7 +58,7 @@ def muffler(silence: Silence) -> Muffler:
         why=silence.reason,
         ends_at=silence.ends_at,
     )
-    return Muffler(hold, conditions_of(silence.matchers))
+    return Muffler(hush, conditions_of(silence.matchers))
 
 
 def conditions_of(matchers: Sequence[str]) -> tuple[Test, ...]:
@@ -71,7 +71,7 @@ def conditions_of(matchers: Sequence[str]) -> tuple[Test, ...]:
 
 
 def key_of(silence: Silence) -> str:
-    """Its hold's key."""
+    """Its key."""
     return f"silence {silence.id}"
 
 
@@ -113,7 +113,7 @@ class Planned(Struct, frozen=True):
         return named(("silence", self.name, f"of {self.mute.author}", f"({self.mute.reason})"))
 
     def _muffler(self, key: str, ends_at: float) -> Muffler:
-        hold = Hold(
+        hush = Hush(
             key=key,
             reason=Reason.SILENCED,
             words=self.words,
@@ -121,7 +121,7 @@ class Planned(Struct, frozen=True):
             why=self.mute.reason,
             ends_at=ends_at,
         )
-        return Muffler(hold, (self.test,))
+        return Muffler(hush, (self.test,))
 
 
 def planned(name: str, mute: Mute, config: Config) -> Planned:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay.errors import StoreError
-from relay.models import Account, Address, Alert, AlertState, Delivery, DeliveryState, Standing
+from relay.models import Address, Alert, AlertState, Delivery, DeliveryState, Standing, Withheld
 from relay.outbox.store import Commit, Settlement, Store
 from tests.outbox.samples import (
     MAIL,
@@ -39,24 +39,24 @@ class StoreContract:
     async def test_silences_and_accounts_are_read_back_changed_and_closed(self, store: Store) -> None:
         first = silence(1, until_quiet=600.0, reason='"q" \ud83d')
         kept = replace(first, reason='"q" ?')
-        account = Account(
-            hold="silence 1", recipient="wang", events=3, alerts=1, hosts=("web1",), first=NOW, last=NOW + 5,
+        account = Withheld(
+            hush="silence 1", recipient="wang", events=3, alerts=1, hosts=("web1",), first=NOW, last=NOW + 5,
             lines=("[ERROR] pay: timeout (x3) #7",), addresses=(RTX,),
         )  # fmt: skip
         other = replace(account, recipient="li")
-        await store.commit(Commit(silences=[first, silence(2)], accounts=[account, other]))
+        await store.commit(Commit(silences=[first, silence(2)], withheld=[account, other]))
         store = await self.reopen(store)
         assert await store.silences() == [silence(2), kept]
-        assert await store.accounts() == [other, account]
+        assert await store.withheld() == [other, account]
         more = replace(account, events=5)
         over = replace(kept, ended_at=NOW + 60, ended_by="li", reminded=True, quiet_since=NOW + 9)
-        await store.commit(Commit(silences=[over], accounts=[account, more]))
+        await store.commit(Commit(silences=[over], withheld=[account, more]))
         assert await store.silences() == [silence(2)]
         assert await store.silences(ended_since=NOW) == [silence(2), over]
         assert await store.silences(ended_since=NOW + 61) == [silence(2)]
-        assert await store.accounts() == [other, more]
-        await store.commit(Commit(accounts=[account], closed=["silence 1", "silence 9"]))
-        assert await store.accounts() == []
+        assert await store.withheld() == [other, more]
+        await store.commit(Commit(withheld=[account], closed=["silence 1", "silence 9"]))
+        assert await store.withheld() == []
         assert store.next_ids(1) > 2
 
     async def test_silences_that_ended_long_ago_are_forgotten(self, store: Store) -> None:
@@ -68,12 +68,14 @@ class StoreContract:
 
     async def test_what_people_did_about_an_alert_is_read_back(self, store: Store) -> None:
         one = alert(
-            1, state=AlertState.ACKED, held="silence 3", acked_by="wang", acked_until=NOW + 60, step=2,
+            1, state=AlertState.ACKED, hushed="silence 3", acked_by="wang", acked_until=NOW + 60, step=2,
             stepped_at=NOW, equal=(("host", "web1"), ("host", "web2")),
         )  # fmt: skip
         await store.commit(Commit(alerts=[one]))
         assert await store.live_alerts() == [one]
-        free = replace(one, state=AlertState.FIRING, held="", acked_by="", acked_until=0.0, step=0, equal=())
+        free = replace(
+            one, state=AlertState.FIRING, hushed="", acked_by="", acked_until=0.0, step=0, equal=()
+        )
         await store.commit(Commit(alerts=[free]))
         assert await store.live_alerts() == [free]
 

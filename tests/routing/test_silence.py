@@ -89,9 +89,9 @@ def test_none_or_too_many(matchers: list[str]) -> None:
 
 
 def test_its_hold_says_who_and_why() -> None:
-    hold = muffler(SILENCE).hold
-    assert (hold.key, hold.words) == ("silence 12", "silence 12 of wang (deploy)")
-    assert (hold.reason, hold.author, hold.why, hold.ends_at) == (
+    hush = muffler(SILENCE).hush
+    assert (hush.key, hush.words) == ("silence 12", "silence 12 of wang (deploy)")
+    assert (hush.reason, hush.author, hush.why, hush.ends_at) == (
         Reason.SILENCED,
         "wang",
         "deploy",
@@ -120,9 +120,9 @@ def test_one_of_the_rules() -> None:
     nightly = planned("nightly", mute, Config())
     found = nightly.at(NOW)  # Monday 08:00
     assert found is not None
-    assert found.hold.key == f"silence nightly@{NOW + 3600:.0f}"
-    assert found.hold.words == "silence nightly of rules.yaml (dump)"
-    assert found.hold.ends_at == NOW + 3600
+    assert found.hush.key == f"silence nightly@{NOW + 3600:.0f}"
+    assert found.hush.words == "silence nightly of rules.yaml (dump)"
+    assert found.hush.ends_at == NOW + 3600
     assert found.applies(ALERT, EVENT)
     assert not found.applies(replace(ALERT, rule="db"), EVENT)
     assert not found.applies(ALERT, event(level=Level.INFO))
@@ -141,7 +141,7 @@ def test_each_window_has_a_name_of_its_own_when_clocks_are_set(day: str) -> None
     night = planned("night", mute, Config())
     start = moment(f"{day}T12:00", "Europe/Berlin").timestamp()
     found = [night.at(start + minute * 60) for minute in range(24 * 60)]
-    keys = list(dict.fromkeys(each.hold.key if each else "" for each in found))
+    keys = list(dict.fromkeys(each.hush.key if each else "" for each in found))
     assert len(keys) == 2  # by day none, and one for the night
     assert keys[0] == ""
     last = max(number for number, each in enumerate(found) if each)

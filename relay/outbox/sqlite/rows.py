@@ -29,7 +29,7 @@ EVENT: Final = "time, source, module, level, message, labels, origin, id, progra
 ALERT: Final = (
     "id, fingerprint, rule, module, level, title, state, first_seen, last_seen, count,"
     " notified_count, notified_at, reminders, touched_at, hosts, standings,"
-    " held, acked_by, acked_until, step, stepped_at, equal_values"
+    " hushed, acked_by, acked_until, step, stepped_at, equal_values"
 )
 DELIVERY: Final = (
     "id, alert, recipient, reason, backend, address, fallbacks, message, state, created_at,"
@@ -104,7 +104,7 @@ def alert_row(alert: Alert, sample: Event | None, trace: Json | None) -> Row:
         alert.touched_at,
         dump(alert.hosts) if alert.hosts else "[]",
         dump(alert.standings) if alert.standings else "[]",
-        alert.held,
+        alert.hushed,
         alert.acked_by,
         alert.acked_until,
         alert.step,
@@ -134,7 +134,7 @@ def alert(row: Row) -> Alert:
         touched_at=row[13],
         hosts=_hosts(row[14]),
         standings=_standings(row[15]) if row[15] != "[]" else (),
-        held=row[16],
+        hushed=row[16],
         acked_by=row[17],
         acked_until=row[18],
         step=row[19],

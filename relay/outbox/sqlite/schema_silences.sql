@@ -1,6 +1,6 @@
--- Version 5: silences, what they hold back, acknowledgements, escalation.
+-- Version 7: silences, what they hold back, acknowledgements, escalation.
 
-ALTER TABLE alerts ADD COLUMN held TEXT NOT NULL DEFAULT '';         -- by which silence or inhibition; '' by none
+ALTER TABLE alerts ADD COLUMN hushed TEXT NOT NULL DEFAULT '';         -- by which silence or inhibition; '' by none
 ALTER TABLE alerts ADD COLUMN acked_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE alerts ADD COLUMN acked_until REAL NOT NULL DEFAULT 0;
 ALTER TABLE alerts ADD COLUMN step INTEGER NOT NULL DEFAULT 0 CHECK (step >= 0); -- of escalation, taken
@@ -21,9 +21,9 @@ CREATE TABLE silences (
     ended_by    TEXT NOT NULL CHECK (ended_by = '' OR ended_at > 0)
 ) STRICT;
 
-CREATE TABLE accounts ( -- what a silence or inhibition held back from a recipient, until that is told
-    hold      TEXT NOT NULL,
+CREATE TABLE withheld ( -- what a silence or inhibition held back from a recipient, until that is told
+    hush      TEXT NOT NULL,
     recipient TEXT NOT NULL,
     account   TEXT NOT NULL CHECK (json_valid(account)),
-    PRIMARY KEY (hold, recipient)
+    PRIMARY KEY (hush, recipient)
 ) STRICT, WITHOUT ROWID;

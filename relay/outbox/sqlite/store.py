@@ -14,7 +14,6 @@ from typing import Final, Self
 from relay.clock import Clock
 from relay.errors import StoreFullError
 from relay.models import (
-    Account,
     Address,
     Alert,
     Attempt,
@@ -23,8 +22,9 @@ from relay.models import (
     Json,
     Position,
     Silence,
+    Withheld,
 )
-from relay.outbox.sqlite import holds, reads, seen, writes
+from relay.outbox.sqlite import reads, seen, silences, writes
 from relay.outbox.sqlite.lock import Lock
 from relay.outbox.sqlite.prepare import make_folder, prepare
 from relay.outbox.sqlite.reader import Reader
@@ -131,19 +131,19 @@ class SqliteStore:
         return await self._reader.run(reads.live_alerts)
 
     async def silences(self, *, ended_since: float | None = None) -> list[Silence]:
-        return await self._reader.run(holds.silences, ended_since)
+        return await self._reader.run(silences.silences, ended_since)
 
-    async def accounts(self) -> list[Account]:
-        return await self._reader.run(holds.accounts)
+    async def withheld(self) -> list[Withheld]:
+        return await self._reader.run(silences.withheld)
 
     async def accepted_alerts(self, alerts: Sequence[int]) -> set[int]:
         return await self._reader.run(reads.accepted_alerts, alerts)
 
     async def recall(self, name: str) -> str:
-        return await self._reader.run(holds.recall, name)
+        return await self._reader.run(silences.recall, name)
 
     async def keep(self, name: str, text: str) -> None:
-        await self._writer.make(partial(holds.keep, name=name, text=text))
+        await self._writer.make(partial(silences.keep, name=name, text=text))
 
     async def recent_ids(self, since: float, most: int) -> list[tuple[str, str]]:
         return await self._reader.run(reads.recent_ids, since, most)

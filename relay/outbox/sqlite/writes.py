@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from relay.models import Alert, AlertState, Delivery
 from relay.outbox.retry import revived
-from relay.outbox.sqlite import holds, rows
+from relay.outbox.sqlite import rows, silences
 from relay.outbox.sqlite.wide import wide
 from relay.outbox.store import Commit, Settlement
 
@@ -25,7 +25,7 @@ _UPSERT_ALERTS: Final = """
         notified_count = excluded.notified_count, notified_at = excluded.notified_at,
         reminders = excluded.reminders, touched_at = excluded.touched_at, hosts = excluded.hosts,
         standings = excluded.standings,
-        held = excluded.held, acked_by = excluded.acked_by, acked_until = excluded.acked_until,
+        hushed = excluded.hushed, acked_by = excluded.acked_by, acked_until = excluded.acked_until,
         step = excluded.step, stepped_at = excluded.stepped_at, equal_values = excluded.equal_values,
         sample = coalesce(excluded.sample, sample), trace = coalesce(excluded.trace, trace)
 """
@@ -60,7 +60,7 @@ def commit(db: sqlite3.Connection, batch: Commit) -> None:
     wide(db, f"INSERT INTO deliveries ({rows.DELIVERY})", new)
     gone = [rows.position_key(position) for position in batch.forgotten]
     wide(db, "DELETE FROM positions WHERE (source, dev, inode) IN (", gone, ")")
-    holds.put(db, batch.silences, batch.accounts, batch.closed)
+    silences.put(db, batch.silences, batch.withheld, batch.closed)
     read = [rows.position_row(position) for position in batch.positions]
     wide(db, f"INSERT INTO positions ({rows.POSITION})", read, _UPSERT_POSITIONS)
 
@@ -201,7 +201,7 @@ def sweep(db: sqlite3.Connection, limits: Limits, next_id: int) -> int:
         _sweep_events(db, limits.events_before, limits.max_events)
         + _sweep_deliveries(db, limits.deliveries_before)
         + _sweep_alerts(db, limits.alerts_before)
-        + holds.sweep(db, limits.alerts_before, SLICE)
+        + silences.sweep(db, limits.alerts_before, SLICE)
     )
     if deleted:
         keep_next_id(db, next_id)

@@ -14,41 +14,41 @@ from relay.config.schema import Rule, Step
 from relay.models import Acknowledge, Address, Alert, AlertState, Level, Reason
 from relay.routing.decide import Around, Decision, decide, due, fold
 from relay.routing.escalation import acknowledged, audience
-from relay.routing.hold import Hold
+from relay.routing.hush import Hush
 from relay.routing.recipients import Reached
 from tests.routing.build import NOW, PROBLEM, WANG, config, event, rule
 
 OPS = Reached("ops", (Address("mail", "ops@example.com"),))
-HOLD = Hold("silence 1", Reason.SILENCED, "silence 1 of li (deploy)", "li", "deploy", NOW + 100)
-OTHER = Hold("silence 2", Reason.SILENCED, "silence 2")
+HUSH = Hush("silence 1", Reason.SILENCED, "silence 1 of li (deploy)", "li", "deploy", NOW + 100)
+OTHER = Hush("silence 2", Reason.SILENCED, "silence 2")
 RULE = rule(repeat=(60.0,), resolve_after=300.0, escalate=(Step(after=100.0, to=("ops",)),))
 
 
 def tell(
-    alert: Alert | None, at: float, count: int = 0, held: Hold | None = None, level: Level = Level.ERROR
+    alert: Alert | None, at: float, count: int = 0, held: Hush | None = None, level: Level = Level.ERROR
 ) -> Decision:
     occurrence = fold([event(time=NOW + at, level=level)] * count) if count else None
-    around = Around(held=held, next=(OPS,))
+    around = Around(hush=held, next=(OPS,))
     return decide(RULE, alert, occurrence, (WANG,), NOW + at, new_id=7, fingerprint=PROBLEM, around=around)
 
 
 def test_a_held_first_is_owed_and_the_trace_says_by_whom_it_is_held() -> None:
-    held = tell(None, 0, 3, HOLD)
+    held = tell(None, 0, 3, HUSH)
     assert (held.reason, held.told, held.booked) == (Reason.SILENCED, (), "")
     assert (held.alert.count, held.alert.notified_count, held.alert.notified_at) == (3, 0, 0.0)
-    assert held.alert.held == "silence 1"
-    assert held.trace["held"]["author"] == "li"
-    assert held.trace["held"]["reason"] == "deploy"
+    assert held.alert.hushed == "silence 1"
+    assert held.trace["hush"]["author"] == "li"
+    assert held.trace["hush"]["reason"] == "deploy"
     assert "wang" in held.trace["spared"]
     assert due(held.alert, RULE) == NOW + 300  # its end; nothing else happens by time alone
     freed = tell(held.alert, 100)
-    assert (freed.reason, freed.alert.held, freed.alert.notified_count) == (Reason.FIRST, "", 3)
+    assert (freed.reason, freed.alert.hushed, freed.alert.notified_count) == (Reason.FIRST, "", 3)
     assert freed.notes == ("silence 1 is over: it held this back",)
 
 
 def test_a_held_alert_that_ends_is_booked() -> None:
-    held = tell(None, 0, 3, HOLD).alert
-    ended = tell(held, 300, held=HOLD)
+    held = tell(None, 0, 3, HUSH).alert
+    ended = tell(held, 300, held=HUSH)
     assert (ended.booked, ended.told) == ("silence 1", ())
     assert [(each.recipient, each.known) for each in ended.spared] == [("wang", 0)]
     assert ended.alert.state is AlertState.RESOLVED
@@ -56,24 +56,24 @@ def test_a_held_alert_that_ends_is_booked() -> None:
 
 
 def test_the_end_of_what_was_told_is_told() -> None:
-    alert = tell(tell(None, 0, 1).alert, 70, 2, HOLD).alert
-    assert (alert.held, alert.notified_count) == ("silence 1", 1)
-    ended = tell(alert, 370, held=HOLD)
+    alert = tell(tell(None, 0, 1).alert, 70, 2, HUSH).alert
+    assert (alert.hushed, alert.notified_count) == ("silence 1", 1)
+    ended = tell(alert, 370, held=HUSH)
     assert (ended.reason, len(ended.told), ended.alert.notified_count) == (Reason.RESOLVED, 1, 3)
 
 
 def test_from_one_silence_into_the_next() -> None:
-    held = tell(None, 0, 1, HOLD).alert
+    held = tell(None, 0, 1, HUSH).alert
     moved = tell(held, 100, held=OTHER)
-    assert (moved.alert.held, moved.told) == ("silence 2", ())
+    assert (moved.alert.hushed, moved.told) == ("silence 2", ())
 
 
 def test_no_step_is_taken_while_a_silence_holds_and_its_time_begins_anew() -> None:
     told = tell(None, 0, 1).alert
-    held = tell(told, 100, held=HOLD)
-    assert (held.reason, held.alert.step, held.alert.held) == (Reason.SILENCED, 0, "silence 1")
+    held = tell(told, 100, held=HUSH)
+    assert (held.reason, held.alert.step, held.alert.hushed) == (Reason.SILENCED, 0, "silence 1")
     freed = tell(held.alert, 200)
-    assert (freed.reason, freed.alert.held) == (Reason.QUIET, "")
+    assert (freed.reason, freed.alert.hushed) == (Reason.QUIET, "")
     assert due(freed.alert, RULE) == NOW + 300
     assert tell(freed.alert, 299).told == ()
 
@@ -125,10 +125,10 @@ def test_acknowledged_for_the_rules_own_time_undone_or_too_late() -> None:
 
 
 def test_acknowledged_under_a_silence_that_is_over_its_end_is_told_all_the_same() -> None:
-    held = tell(None, 0, 2, HOLD).alert
+    held = tell(None, 0, 2, HUSH).alert
     acked = acknowledged(held, Acknowledge(7, "wang", NOW + 900), RULE, NOW + 10)
     freed = tell(acked, 100)
-    assert (freed.told, freed.alert.held) == ((), "")
+    assert (freed.told, freed.alert.hushed) == ((), "")
     ended = tell(freed.alert, 300)
     assert (ended.reason, len(ended.told), ended.alert.notified_count) == (Reason.RESOLVED, 1, 2)
 
@@ -227,15 +227,15 @@ class Daemon:
         self.alert: Alert | None = None
         self.said: list[Said] = []
 
-    def held(self, second: int) -> Hold | None:
+    def held(self, second: int) -> Hush | None:
         silent = any(start <= second < stop for start, stop in self.history.silences)
-        return HOLD if silent else None
+        return HUSH if silent else None
 
     def second(self, second: int) -> None:
         now = NOW + second
         while self.alert is not None:
             at = due(self.alert, self.rule)
-            freed = self.alert.held and not self.held(second)
+            freed = self.alert.hushed and not self.held(second)
             if not freed and (at is None or at > now):
                 break
             before = self.alert
@@ -252,7 +252,7 @@ class Daemon:
     def _decide(self, second: int, count: int) -> None:
         now, before = NOW + second, self.alert
         occurrence = fold([event(time=now)] * count) if count else None
-        around = Around(held=self.held(second), next=(OPS,))
+        around = Around(hush=self.held(second), next=(OPS,))
         made = decide(
             self.rule, before, occurrence, (WANG,), now, new_id=second + 1, fingerprint=PROBLEM, around=around
         )

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.models import Account, Address, Alert, AlertState, Json, Level, Message, Reason
+from relay.models import Address, Alert, AlertState, Json, Level, Message, Reason, Withheld
 from relay.text import one_line
 
 MOST_HOSTS: Final = 64  # told apart in one account
@@ -17,7 +17,7 @@ MOST_LINES: Final = 15  # alerts named in one closing message
 MOST_LINE: Final = 100  # characters of one of them
 
 
-class Hold(Struct, frozen=True):
+class Hush(Struct, frozen=True):
     """A silence or inhibition that applies to an alert now."""
 
     key: str  # the same while it lasts, over restarts; another for the next window of a recurring one
@@ -28,7 +28,7 @@ class Hold(Struct, frozen=True):
     ends_at: float = 0.0  # at the latest; 0.0: not known
 
     @classmethod
-    def of(cls, json: Json) -> Hold:
+    def of(cls, json: Json) -> Hush:
         """What `json` gave."""
         return cls(
             key=json["key"],
@@ -66,11 +66,11 @@ class Person(Protocol):
 
 
 def booked(
-    account: Account | None, hold: str, person: Person, alert: Alert, events: int, first: float
-) -> Account:
+    account: Withheld | None, hush: str, person: Person, alert: Alert, events: int, first: float
+) -> Withheld:
     """The account with that alert's events, which began at `first`, added."""
-    before = account or Account(
-        hold=hold, recipient=person.recipient, events=0, alerts=0, hosts=(), first=first, last=alert.last_seen
+    before = account or Withheld(
+        hush=hush, recipient=person.recipient, events=0, alerts=0, hosts=(), first=first, last=alert.last_seen
     )
     return replace(
         before,
@@ -90,7 +90,7 @@ def entry(alert: Alert) -> str:
     return f"{one_line(f'[{tag}] {alert.module}: {alert.title}', MOST_LINE)} (x{alert.count}) #{alert.id}"
 
 
-def sum_of(account: Account) -> str:
+def sum_of(account: Withheld) -> str:
     """`held back 312 events of 4 alerts, 3 hosts, first 02:51, last 03:01`."""
     parts = [
         f"held back {_many(account.events, 'event')} of {_many(account.alerts, 'alert')}",
@@ -100,7 +100,7 @@ def sum_of(account: Account) -> str:
     return ", ".join(filter(None, parts))
 
 
-def closing(account: Account, words: str, going_on: int, now: float, key: str) -> Message:
+def closing(account: Withheld, words: str, going_on: int, now: float, key: str) -> Message:
     """The line that closes a silence or inhibition for one recipient, with the alerts it is about."""
     more = account.alerts - len(account.lines)
     lines = [*account.lines, f"and {more} more" if more > 0 else ""]

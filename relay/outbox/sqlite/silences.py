@@ -1,4 +1,4 @@
-"""Silences and accounts as rows, and the texts kept by name: reads and writes."""
+"""Silences, and what they withheld, as rows, and the texts kept by name: reads and writes."""
 # ruff: noqa: S608 - what is put together are this module's own lists of columns, never a value
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from relay.models import Account, Silence
+from relay.models import Silence, Withheld
 from relay.outbox.sqlite.rows import Row, dump
 from relay.outbox.sqlite.wide import wide
 
@@ -22,23 +22,23 @@ _UPSERT_SILENCES: Final = """
         ends_at = excluded.ends_at, quiet_since = excluded.quiet_since, reminded = excluded.reminded,
         ended_at = excluded.ended_at, ended_by = excluded.ended_by
 """
-_UPSERT_ACCOUNTS: Final = "ON CONFLICT (hold, recipient) DO UPDATE SET account = excluded.account"
+_UPSERT_WITHHELD: Final = "ON CONFLICT (hush, recipient) DO UPDATE SET account = excluded.account"
 _KEPT: Final = "kept "  # before names in `meta`, which holds the store's own things too
 
 _matchers: Final = msgspec.json.Decoder(tuple[str, ...]).decode
-_account: Final = msgspec.json.Decoder(Account).decode
+_account: Final = msgspec.json.Decoder(Withheld).decode
 
 
 def put(
-    db: sqlite3.Connection, silences: Sequence[Silence], accounts: Sequence[Account], closed: Sequence[str]
+    db: sqlite3.Connection, silences: Sequence[Silence], withheld: Sequence[Withheld], closed: Sequence[str]
 ) -> None:
-    """New and changed ones; accounts of closed holds go."""
+    """New and changed ones; what closed ones withheld goes."""
     wide(
         db, f"INSERT INTO silences ({_SILENCE})", [_silence_row(each) for each in silences], _UPSERT_SILENCES
     )
-    owed = [(each.hold, each.recipient, dump(each)) for each in accounts]
-    wide(db, "INSERT INTO accounts (hold, recipient, account)", owed, _UPSERT_ACCOUNTS)
-    wide(db, "DELETE FROM accounts WHERE hold IN (", [(hold,) for hold in closed], ")")
+    owed = [(each.hush, each.recipient, dump(each)) for each in withheld]
+    wide(db, "INSERT INTO withheld (hush, recipient, account)", owed, _UPSERT_WITHHELD)
+    wide(db, "DELETE FROM withheld WHERE hush IN (", [(hush,) for hush in closed], ")")
 
 
 def silences(db: sqlite3.Connection, ended_since: float | None) -> list[Silence]:
@@ -50,9 +50,9 @@ def silences(db: sqlite3.Connection, ended_since: float | None) -> list[Silence]
     return [_silence(row) for row in found.fetchall()]
 
 
-def accounts(db: sqlite3.Connection) -> list[Account]:
+def withheld(db: sqlite3.Connection) -> list[Withheld]:
     """All of them."""
-    found = db.execute("SELECT account FROM accounts ORDER BY hold, recipient")
+    found = db.execute("SELECT account FROM withheld ORDER BY hush, recipient")
     return [_account(row[0]) for row in found.fetchall()]
 
 

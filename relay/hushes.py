@@ -1,7 +1,7 @@
 """What holds messages back just now, and what it has held back: the memory of silences and inhibitions.
 
 The store is the truth; this is its hot copy, changed within the pipeline's turns only. What is over is found
-by looking, not by remembering to look: a hold that an alert or account names and that isn't in force is over,
+by looking, not by remembering to look: a hush that an alert or account names and that isn't in force is over,
 be it that a silence ended, a window passed, a cause was resolved, a rule was edited, or relay was down.
 """
 
@@ -14,10 +14,10 @@ import structlog
 from msgspec.structs import replace
 
 from relay.config.schema import Config, Rule
-from relay.models import Account, Alert, AlertState, Event, Silence
+from relay.models import Alert, AlertState, Event, Silence, Withheld
 from relay.routing import inhibit, silence
 from relay.routing.decide import Decision
-from relay.routing.hold import Hold, booked
+from relay.routing.hush import Hush, booked
 from relay.routing.silence import BadMatcherError, Muffler, Planned
 
 log = structlog.get_logger()
@@ -26,7 +26,7 @@ REMIND: Final = 600.0  # seconds before its end that a silence is recalled ...
 REMIND_FROM: Final = 1800.0  # ... if it lasts at least so long
 
 
-class Holding:
+class Hushes:
     """Silences in force, causes that live, alerts they hold, and accounts."""
 
     def __init__(self, config: Config) -> None:
@@ -35,10 +35,10 @@ class Holding:
         self._planned: dict[str, Planned] = {}
         self._inhibitors: dict[str, list[inhibit.Inhibitor]] = {}  # by the causing rule's name
         self._causes: dict[int, Alert] = {}  # live alerts of such rules, by id
-        self._marks: dict[str, dict[str, None]] = {}  # hold -> fingerprints of the alerts it holds, in order
-        self._held: dict[str, str] = {}  # fingerprint -> hold
-        self._accounts: dict[tuple[str, str], Account] = {}  # by (hold, recipient)
-        self._words: dict[str, str] = {}  # hold -> what it is called, of those that held something
+        self._marks: dict[str, dict[str, None]] = {}  # hush -> fingerprints of the alerts it holds, in order
+        self._held: dict[str, str] = {}  # fingerprint -> hush
+        self._accounts: dict[tuple[str, str], Withheld] = {}  # by (hush, recipient)
+        self._words: dict[str, str] = {}  # hush -> what it is called, of those that held something
         self.apply(config, ())
 
     def apply(self, config: Config, alerts: Iterable[Alert]) -> None:
@@ -51,11 +51,13 @@ class Holding:
         for alert in alerts:
             self.note(alert)
 
-    def load(self, silences: Iterable[Silence], accounts: Iterable[Account], alerts: Iterable[Alert]) -> None:
+    def load(
+        self, silences: Iterable[Silence], accounts: Iterable[Withheld], alerts: Iterable[Alert]
+    ) -> None:
         """What the store knows of the time before."""
         for each in silences:
             self.put(each)
-        self._accounts = {(each.hold, each.recipient): each for each in accounts}
+        self._accounts = {(each.hush, each.recipient): each for each in accounts}
         for alert in alerts:
             self.note(alert)
 
@@ -78,11 +80,11 @@ class Holding:
         """Those in force."""
         return list(self._silences.values())
 
-    def planned(self, now: float) -> Iterator[tuple[Planned, Hold | None]]:
+    def planned(self, now: float) -> Iterator[tuple[Planned, Hush | None]]:
         """Those of rules.yaml, and whether each holds now."""
         for each in self._planned.values():
             muffler = each.at(now)
-            yield each, muffler.hold if muffler else None
+            yield each, muffler.hush if muffler else None
 
     def end(self, number: int, by: str, now: float) -> Silence | None:
         """End one; None if it isn't in force."""
@@ -124,18 +126,18 @@ class Holding:
 
     # --- what holds, and what is held ---
 
-    def on(self, alert: Alert, event: Event | None, now: float) -> Hold | None:
+    def on(self, alert: Alert, event: Event | None, now: float) -> Hush | None:
         """What holds messages about the alert back; the eldest silence first."""
         return next(self.all_on(alert, event, now), None)
 
-    def all_on(self, alert: Alert, event: Event | None, now: float) -> Iterator[Hold]:
+    def all_on(self, alert: Alert, event: Event | None, now: float) -> Iterator[Hush]:
         """Everything that does."""
         for muffler in self._in_force(now):
             if muffler.applies(alert, event):
-                yield muffler.hold
+                yield muffler.hush
         for cause in self._causes.values():
             if any(each.covers(cause, alert, event) for each in self._inhibitors[cause.rule]):
-                yield inhibit.hold_of(cause)
+                yield inhibit.hush_of(cause)
 
     def idle(self) -> bool:
         """Whether nothing could hold anything back: the usual case, decided in no time."""
@@ -153,34 +155,34 @@ class Holding:
             self._marks[before].pop(alert.fingerprint, None)
             if not self._marks[before]:
                 del self._marks[before]
-        if live and alert.held:
-            self._held[alert.fingerprint] = alert.held
-            self._marks.setdefault(alert.held, {})[alert.fingerprint] = None
+        if live and alert.hushed:
+            self._held[alert.fingerprint] = alert.hushed
+            self._marks.setdefault(alert.hushed, {})[alert.fingerprint] = None
         if alert.rule in self._inhibitors:
             if live:
                 self._causes[alert.id] = alert
             else:
                 self._causes.pop(alert.id, None)
 
-    def called(self, hold: Hold) -> None:
-        """Remember what a hold is called that holds something."""
-        self._words[hold.key] = hold.words
+    def called(self, hush: Hush) -> None:
+        """Remember what a hush is called that holds something."""
+        self._words[hush.key] = hush.words
 
-    def held_by(self, key: str) -> list[str]:
-        """Fingerprints of the live alerts that a hold holds."""
+    def hushed_by(self, key: str) -> list[str]:
+        """Fingerprints of the live alerts that a hush holds."""
         return list(self._marks.get(key, ()))
 
     def over(self, now: float) -> list[str]:
-        """Holds that are over, while alerts or accounts still wait for that."""
-        named = dict.fromkeys([*self._marks, *(hold for hold, _ in self._accounts)])
+        """Hushes that are over, while alerts or accounts still wait for that."""
+        named = dict.fromkeys([*self._marks, *(hush for hush, _ in self._accounts)])
         if not named:
             return []
-        force = {muffler.hold.key for muffler in self._in_force(now)}
+        force = {muffler.hush.key for muffler in self._in_force(now)}
         force |= {inhibit.key_of(cause) for cause in self._causes.values()}
         return [key for key in named if key not in force]
 
     def words(self, key: str) -> str:
-        """What a hold is called."""
+        """What a hush is called."""
         if known := self._words.get(key):
             return known
         name = key.removeprefix("silence ").partition("@")[0]
@@ -188,21 +190,21 @@ class Holding:
 
     # --- accounts ---
 
-    def book(self, decision: Decision) -> list[Account]:
+    def book(self, decision: Decision) -> list[Withheld]:
         """Enter what a decision books; the accounts as they are now."""
-        alert, hold = decision.alert, decision.booked
+        alert, hush = decision.alert, decision.booked
         entered = []
         for person in decision.spared:
-            at = hold, person.recipient
+            at = hush, person.recipient
             events, first = alert.count - person.known, person.since or alert.first_seen
-            account = booked(self._accounts.get(at), hold, person, alert, events, first)
+            account = booked(self._accounts.get(at), hush, person, alert, events, first)
             self._accounts[at] = account
             entered.append(account)
         return entered
 
-    def close(self, key: str) -> Sequence[Account]:
-        """The accounts of a hold that is over; they are forgotten."""
-        closed = [account for (hold, _), account in self._accounts.items() if hold == key]
+    def close(self, key: str) -> Sequence[Withheld]:
+        """The accounts of a hush that is over; they are forgotten."""
+        closed = [account for (hush, _), account in self._accounts.items() if hush == key]
         for account in closed:
             del self._accounts[key, account.recipient]
         self._words.pop(key, None)
