@@ -41,14 +41,15 @@ from relay.feedback import heed
 from relay.feeds import Feeds
 from relay.heart import Heart, Part
 from relay.models import AlertState, Batch, Event, Json, Level, Message, Reason
+from relay.muting import Muting
 from relay.outages import within_hours
 from relay.outbox.sqlite import SqliteStore
 from relay.outbox.store import Store
 from relay.ping import Pinger
-from relay.pipeline import RELAY, Pipeline, Rules
+from relay.pipeline import Pipeline
 from relay.reload import Edits, Prepared, prepare
-from relay.routing.hold import restored
 from relay.routing.recipients import told_now
+from relay.rulebook import RELAY, Rules
 from relay.scan import engine
 from relay.scope import serving
 from relay.sources.intake import Intake
@@ -119,7 +120,11 @@ class App:
             events=self._pipeline.tally.total,
             tell=self._tell_of_absence,
         )
-        self._verbs = {**self._desk().verbs(), **WatchdogDesk(self._watchdog).verbs()}
+        self._verbs = {
+            **self._desk().verbs(),
+            **WatchdogDesk(self._watchdog).verbs(),
+            **Muting(store, clock, self._intake, self._pipeline).verbs(),
+        }
         self._port = Port(self._inside(), rules.config.http, self.report)
         self._feeds = Feeds(
             self._intake,
@@ -203,10 +208,7 @@ class App:
         log_guard.sign(self._store.id)
         await self._life.begin()
         recovered = await self._store.recover(now, all_leases=True)
-        for alert in await self._store.live_alerts():
-            self._pipeline.remember(alert)
-        self._pipeline.holds.load(restored(held.state) for held in await self._store.holds())
-        self._pipeline.holds.prune()
+        await self._pipeline.recall()
         for program, number in await self._store.recent_ids(now - IDS_WINDOW, IDS_MOST):
             self._pipeline.ids.add(program, number)
         self._watchdog.remember(await self._store.checks())
@@ -265,6 +267,7 @@ class App:
             ),
             backend=self._backend,
             heed=partial(heed, self._dispatcher),
+            links=self._pipeline.links,
             unwell=self._unwell,
             unready=self._unready,
         )
@@ -334,14 +337,13 @@ class App:
         log_guard.guard(_secrets(rules.config))
         backends = await self._built(rules.config)
         old, self._rules = self._rules, rules
-        self._pipeline.rules = rules
+        self._pipeline.apply(rules)
         self._edits.watch(rules.config.files)
         self._feeds.scan_for(rules.sieves)
         self._dispatcher.templates.apply(rules.config)
         self._port.apply(rules.config.http)
         self._pinger.wanted = rules.config.ping
         self._watchdog.apply(rules.config)
-        self._pipeline.reschedule()
         await self._swap_backends(backends)
         if old.config.sources != rules.config.sources:
             await self._feeds.apply(rules.config.sources)

@@ -17,6 +17,7 @@ class Book:
     def __init__(self, due: Callable[[Alert], float | None], alerts: Iterable[Alert] = ()) -> None:
         self._due = due
         self._live: dict[str, Alert] = {}
+        self._ids: dict[int, str] = {}  # of live alerts
         self._scheduled: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
         for alert in alerts:
@@ -30,13 +31,23 @@ class Book:
         """The live alert of that fingerprint."""
         return self._live.get(fingerprint)
 
+    def by_id(self, number: int) -> Alert | None:
+        """The live alert of that id."""
+        return self._live.get(self._ids.get(number, ""))
+
+    def all(self) -> list[Alert]:
+        """Every live alert."""
+        return list(self._live.values())
+
     def put(self, alert: Alert) -> None:
         """Take the alert as it is now; a resolved one leaves."""
         if alert.state is AlertState.RESOLVED:
             self._live.pop(alert.fingerprint, None)
+            self._ids.pop(alert.id, None)
             self._scheduled.pop(alert.fingerprint, None)
             return
         self._live[alert.fingerprint] = alert
+        self._ids[alert.id] = alert.fingerprint
         at = self._due(alert)
         scheduled = self._scheduled.get(alert.fingerprint)
         if at is not None and (scheduled is None or at < scheduled):

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import pwd
 import socket
+import struct
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +28,18 @@ MOST_BYTES: Final = 1024 * 1024  # of one request
 IDLE: Final = 60.0  # seconds a connection may say nothing
 
 Verb = Callable[[Json], Awaitable[Any]]
+
+
+_CREDENTIALS: Final = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
+
+
+def user_of(sock: socket.socket) -> str:
+    """The name of the user at the other end, as the kernel says; no request can change it."""
+    _, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 class Control:
@@ -62,6 +76,7 @@ class Control:
         return sock
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = user_of(writer.get_extra_info("socket"))
         try:
             async with asyncio.timeout(None) as idle:
                 while True:
@@ -70,16 +85,16 @@ class Control:
                     if not line:
                         break
                     idle.reschedule(None)
-                    writer.write(msgspec.json.encode(await self._answer(line), enc_hook=str) + b"\n")
+                    writer.write(msgspec.json.encode(await self._answer(line, peer), enc_hook=str) + b"\n")
                     await writer.drain()
         except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
             pass  # the command went away, or never was one
         finally:
             writer.close()
 
-    async def _answer(self, line: bytes) -> Json:
+    async def _answer(self, line: bytes, peer: str) -> Json:
         try:
-            request = msgspec.json.decode(line, type=dict[str, Any])
+            request = {**msgspec.json.decode(line, type=dict[str, Any]), "peer": peer}
             verb = self._verbs.get(str(request.get("do")))
             if verb is None:
                 return {"ok": False, "error": f"unknown request; known: {', '.join(sorted(self._verbs))}"}

@@ -122,6 +122,7 @@ def joint(group: Sequence[Delivery], message: Message) -> Message:
         digest=tuple(line(each.message) for each in group[1:]),
         key=f"digest-{blake2b(keys.encode(), digest_size=12).hexdigest()}",
         handle="",
+        links=(),  # they are about the first alert only
     )
 
 

@@ -48,7 +48,7 @@ class World(Protocol):
         ...
 
     def told_now(self, alert: Alert) -> Collection[str]:
-        """Who would be told of the alert now, if everybody can be; else nobody."""
+        """Who would be told of the alert now, if everybody can be and nothing hushes it; else nobody."""
         ...
 
     def opens_at(self, recipient: str) -> float:
@@ -161,7 +161,7 @@ class Holds:
         """The decision as it is to be told: as it was, as flapping, or to nobody for now."""
         if before is None and event is not None:
             decision = self._grouped(rule, decision, event)
-        if not decision.told:
+        if not decision.told or decision.reason is Reason.ESCALATED:  # it has waited long enough
             return decision
         fingerprint = flap.key(decision.alert.fingerprint)
         known = self._holds.get(fingerprint)
@@ -219,6 +219,11 @@ class Holds:
             if not (meets_storm and self._raged(rule, telling.parts, now)):
                 tellings.append(telling)
         return tellings, reminded
+
+    def reminding(self, now: float) -> list[str]:
+        """Fingerprints of the live alerts of groups that are due: their messages may tell of those, too."""
+        due = [key for key, at in self._scheduled.items() if at <= now and key in self._members]
+        return [fingerprint for key in due for fingerprint in sorted(self._members[key])]
 
     def _settle(self, hold: Hold, rule: Rule | None, world: World, now: float) -> Telling | None:
         self._remove(hold.key)
@@ -341,7 +346,7 @@ class Holds:
 def _waits_with(alert: Alert) -> bool:
     """Whether it has counted events of which all who were told of it know the same."""
     counted = alert.count > alert.notified_count and alert.notified_at > 0 and not alert.standings
-    return counted and alert.state is AlertState.FIRING
+    return counted and not alert.hushed and alert.state is AlertState.FIRING
 
 
 def due_of(hold: Hold, rules: dict[str, Rule], config: Config, now: float) -> float | None:

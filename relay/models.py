@@ -111,6 +111,12 @@ class Alert(Struct, frozen=True, gc=False, kw_only=True):
     hosts: tuple[str, ...] = ()  # the first few values of the label `host`, as first seen
     standings: tuple[Standing, ...] = ()  # of those who have been told of other events than the rest
     group: str = ""  # key of the group it is told in; "": it is told by itself
+    hushed: str = ""  # key of the silence or inhibition that holds a message about it back
+    acked_by: str = ""  # who works on it, while it is acked
+    acked_until: float = 0.0  # when the acknowledgement lapses; 0.0: not while the alert lives
+    step: int = 0  # steps of `escalate` taken
+    stepped_at: float = 0.0  # since when the next step's time runs
+    equal: tuple[tuple[str, ...], ...] = ()  # values that `inhibit` compares, as seen in its events
 
 
 class Reason(enum.StrEnum):
@@ -132,6 +138,68 @@ class Reason(enum.StrEnum):
     DROPPED = "dropped"  # a rule without recipients (`to: []`) took it
     LINKED = "linked"  # part of an outage that the watchdog tells of: counted there
     OPERATORS = "operators"  # relay's own trouble, told to the operators
+    ACKED = "acked"  # someone works on it: counted, told when that lapses or it is over
+    SILENCED = "silenced"  # a silence holds the message back
+    INHIBITED = "inhibited"  # an alert that says more holds the message back
+    ESCALATED = "escalated"  # nobody acknowledged it, or no address accepted it: the next recipient
+    SUMMARY = "summary"  # what a silence or inhibition held back, now that it is over
+    ENDING = "ending"  # a silence ends soon
+
+
+class Address(Struct, frozen=True, gc=False, array_like=True):
+    """One way to reach a recipient: an account, room or mail address at one backend."""
+
+    backend: str
+    to: str
+
+
+class Silence(Struct, frozen=True, gc=False, kw_only=True):
+    """A mute by command, API or link. Those of rules.yaml aren't stored."""
+
+    id: int  # given by the store, increasing
+    matchers: tuple[str, ...]  # `module=pay.*`, `host=/web[12]/`: all must hold
+    author: str
+    reason: str
+    created_at: float
+    ends_at: float  # at the latest
+    until_quiet: float = 0.0  # seconds without a matching event after which it ends; 0.0: it doesn't
+    quiet_since: float = 0.0  # the latest matching event, or its beginning
+    reminded: bool = False  # that it ends soon has been told
+    ended_at: float = 0.0  # 0.0: it is in force
+    ended_by: str = ""  # who ended it early
+
+
+class Withheld(Struct, frozen=True, gc=False, kw_only=True):
+    """What a silence or inhibition held back from one recipient and no message will tell: for its closing."""
+
+    hush: str  # the key of what held it back
+    recipient: str
+    events: int
+    alerts: int
+    hosts: tuple[str, ...]  # the first few
+    first: float  # event times
+    last: float
+    lines: tuple[str, ...] = ()  # the first few alerts, in words
+    addresses: tuple[Address, ...] = ()
+
+
+class Acknowledge(Struct, frozen=True):
+    """Someone works on a live alert, or no longer does."""
+
+    alert: int
+    by: str
+    until: float = 0.0  # 0.0: for the rule's `ack_for`
+    undo: bool = False
+
+
+class EndSilence(Struct, frozen=True):
+    """A silence is to end now."""
+
+    silence: int
+    by: str
+
+
+Order = Acknowledge | Silence | EndSilence  # what people want done, in the pipeline's next transaction
 
 
 class Position(Struct, frozen=True, gc=False, kw_only=True):
@@ -145,13 +213,6 @@ class Position(Struct, frozen=True, gc=False, kw_only=True):
     head: str  # hex digest of the file's first bytes, with their number: identity beyond the inode
     tail: str = ""  # hex digest of the bytes just before `offset`: notices a rewrite in place
     seen_at: float = 0.0  # relay's clock when last read; old ones are forgotten
-
-
-class Address(Struct, frozen=True, gc=False, array_like=True):
-    """One way to reach a recipient: an account, room or mail address at one backend."""
-
-    backend: str
-    to: str
 
 
 class Wording(Struct, frozen=True, gc=False, kw_only=True):
@@ -187,6 +248,7 @@ class Message(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     key: str = ""  # stable over retries: the idempotency key where a service has one
     links: tuple[tuple[str, str], ...] = ()  # (label, URL), trusted: from rules.yaml or made by relay
     handle: str = ""  # of the earlier message about this alert at this address: to update or reply to
+    notes: tuple[str, ...] = ()  # what else to know: acknowledged by whom, which silence is over
     digest: tuple[str, ...] = ()  # one line for each further alert folded into this message
     wording: Wording | None = None  # made for each attempt from the rules as they are then; never stored
 
@@ -263,6 +325,7 @@ class Batch(Struct, kw_only=True):
     checks: list[CheckRecord] = field(default_factory=list)
     done: Callable[[Exception | None], None] | None = None
     size: int = 0  # bytes of text held, for the intake's water marks
+    orders: list[Order] = field(default_factory=list)
 
 
 Json = dict[str, Any]

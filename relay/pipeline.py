@@ -11,21 +11,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 import structlog
-from msgspec import Struct, field, structs
+from msgspec import Struct, structs
 
 from relay import log as own_log
 from relay.book import Book, RecentIds
 from relay.clock import Clock
-from relay.config.schema import Config, Rule
+from relay.config.schema import Rule
+from relay.deciding import MOST_DUE, Deciding
 from relay.errors import StoreBusyError, StoreFullError
-from relay.holds import Holds, Telling, due_of
+from relay.holds import Holds, due_of
+from relay.hushes import Hushes
+from relay.links import Links
 from relay.metrics import Histogram
 from relay.models import (
-    Address,
     Alert,
     Batch,
     CheckRecord,
@@ -33,29 +35,27 @@ from relay.models import (
     DeliveryState,
     Event,
     Json,
-    Message,
     Position,
     Reason,
 )
-from relay.outages import Outages, Unwatched, Watched, alerts_of, key_of
+from relay.outages import Unwatched, Watched, alerts_of, key_of
 from relay.outbox.store import Commit, Store, StoredEvent, StoredHold
-from relay.routing.budget import Windows, windows_of
-from relay.routing.calendar import NEVER
-from relay.routing.decide import Decision, Told, decide, due, end, fold
+from relay.owing import Outlets, Owing
+from relay.release import Release
+from relay.routing.decide import due
+from relay.routing.escalation import expected
 from relay.routing.fingerprint import Fingerprint
 from relay.routing.group import problem as problem_of
-from relay.routing.hold import Hold, Kind, Part, dumped
-from relay.routing.recipients import Reached, addresses, expected_by, needs_event, reached_by
-from relay.routing.render import held_message, message
-from relay.routing.ruleset import Ruleset
+from relay.routing.hold import Hold, dumped, restored
+from relay.rulebook import RELAY, Rules
 from relay.sources.intake import Intake
-from relay.sources.scan.sieve import Sieves
+from relay.turn import Problem, Turn
+from relay.unheard import Unheard
 from relay.watchdog import beats, told
 
 log = structlog.get_logger()
 
 MOST_EVENTS: Final = 2000  # per transaction
-MOST_DUE: Final = 500  # alerts whose time has come, per transaction
 MOST_LIVE: Final = 50_000  # live alerts in memory; beyond, the quietest are closed
 POSITIONS_EVERY: Final = 1.0  # seconds that positions which caused nothing may wait
 TURN: Final = 5.0  # seconds at most between two turns, so that the watchdog sees them
@@ -63,80 +63,6 @@ GRACE: Final = (
     10.0  # seconds after start in which time alone does nothing: what was written meanwhile is read first
 )
 CLOCK_SET: Final = 2.0  # seconds by which the wall clock may stray from the monotonic one between two turns
-LEASE: Final = 120.0  # seconds a handed-over delivery stays claimed
-RELAY: Final = "relay"  # source and first module name of relay's own events
-
-
-class Outlets(Protocol):
-    """What the pipeline needs from the dispatcher."""
-
-    def order(self, addresses: Sequence[Address], avoid: str = "") -> tuple[Address, ...]:
-        """Addresses by preference, backends that are down or to avoid last."""
-        ...
-
-    def seat(self, address: Address, delivery: int) -> bool:
-        """Take a seat for that delivery, so that it can be committed as already claimed."""
-        ...
-
-    def give_back(self, delivery: int) -> None:
-        """Return that delivery's seat."""
-        ...
-
-    def hand_over(self, deliveries: Sequence[Delivery]) -> None:
-        """Start deliveries that were committed with a seat."""
-        ...
-
-    def notice(self, backend: str, at: float) -> None:
-        """A pending delivery of that backend is due then."""
-        ...
-
-
-class Rules(Struct, frozen=True):
-    """What a reload swaps, in one assignment."""
-
-    config: Config
-    ruleset: Ruleset
-    by_name: dict[str, Rule]
-    own: Rule  # takes relay's own events, whatever the rules say: they can't loop
-    note: Rule  # takes those that are no trouble: told once, each by itself
-    outages: Outages  # what the watchdog's entries say of their events
-    sieves: dict[str, Sieves] = field(default_factory=dict)  # by source: what its lines are scanned for
-
-    @classmethod
-    def of(cls, config: Config, ruleset: Ruleset) -> Rules:
-        """The rules of one configuration, with relay's own beside them."""
-        own = Rule(
-            name="relay itself",
-            to=config.operators,
-            fingerprint=("module", "subject"),
-            repeat=(3600.0, 6 * 3600.0, 86400.0),
-            resolve_after=7 * 86400.0,
-            storm=False,
-            flap=False,
-        )
-        note = Rule(name="relay reports", to=config.operators, fingerprint="event", repeat=())
-        outages = Outages.of(config)
-        by_name = {rule.name: rule for rule in (*config.rules, *outages.rules.values(), own, note)}
-        return cls(config, ruleset, by_name, own, note, outages)
-
-    def route(self, event: Event) -> Sequence[Rule]:
-        """The rules that take the event; relay's own news go to the operators."""
-        if event.source == RELAY:
-            return (self.note if "note" in event.labels else self.own,)
-        taken = self.ruleset.route(event)
-        return self.outages.route(event, taken) if event.source == told.WATCHDOG else taken
-
-
-class Problem(Struct):
-    """Events of one problem within one batch: counted before anything is decided."""
-
-    rule: Rule
-    fingerprint: Fingerprint
-    events: list[Event] = field(default_factory=list)
-    over: Event | None = None  # the event that ends it, after the others
-    linked: bool = False  # its events belong to an outage
-    alert: int = 0  # the alert's id, once decided
-    reason: str = ""
 
 
 class Sorted(Struct):
@@ -147,37 +73,6 @@ class Sorted(Struct):
     problems: dict[str, Problem]  # by fingerprint
     rows: list[tuple[Event, Problem | None]]  # the events to store, each with its (first) problem
     checks: list[CheckRecord]  # what the watchdog must know after a restart
-
-
-class _World:
-    """What letting go of what is held needs to know, as of one turn."""
-
-    def __init__(self, rules: Rules, now: float, book: Book, changed: Mapping[str, Alert]) -> None:
-        self._rules = rules
-        self._now = now
-        self._book = book
-        self._changed = changed
-
-    def rule(self, name: str) -> Rule | None:
-        return self._rules.by_name.get(name)
-
-    def alert(self, fingerprint: str) -> Alert | None:
-        return self._changed.get(fingerprint) or self._book.get(fingerprint)
-
-    def told_now(self, alert: Alert) -> Sequence[str]:
-        rule = self.rule(alert.rule)
-        if rule is None or needs_event(self._rules.config, rule.to):
-            return ()
-        reached = reached_by(self._rules.config, rule, self._now)
-        return () if any(each.opens_at for each in reached) else [each.recipient for each in reached]
-
-    def opens_at(self, recipient: str) -> float:
-        reached = addresses(self._rules.config, (recipient,), self._now)
-        opens = min((each.opens_at for each in reached), default=0.0)
-        return opens if opens < NEVER else 0.0
-
-    def windows_of(self, recipient: str) -> Windows:
-        return windows_of(self._rules.config, recipient)
 
 
 class Pipeline:
@@ -196,9 +91,15 @@ class Pipeline:
         watched: Watched | None = None,
     ) -> None:
         self._watched = watched or Unwatched()
-        self.rules = rules  # assigned by a reload; read once per batch
+        self.rules = rules  # swapped by `apply`; read once per batch
         self.book = Book(self._due)
         self.holds = Holds(self._hold_due)
+        self.hushes = Hushes(rules.config)
+        self.links = Links(rules.config.http)
+        self._unheard = Unheard(store, clock)
+        owing = Owing(store, outlets, self.links)
+        self._deciding = Deciding(store, self.book, self.holds, self.hushes, owing)
+        self._releasing = Release(store, self.book, self.holds, self.hushes, owing)
         self.turned_at = clock.monotonic()
         self.counts: Counter[str] = Counter()  # events by what became of them, for `relay status`
         self.tally: Counter[tuple[str, str, str]] = Counter()  # events by (source, rule, reason)
@@ -234,38 +135,58 @@ class Pipeline:
 
     async def _turn(self, batch: Sorted) -> None:
         """Decide, write, and only then let go of the batch."""
-        now = self._clock.now()
-        rules, problems, rows, batches = batch.rules, batch.problems, batch.rows, batch.batches
-        commit = Commit()
-        changed: dict[str, Alert] = {}
-        for problem in problems.values():
-            self._decide(rules, problem, now, commit, changed)
-        await self._decide_due(rules, now, commit, changed)
-        await self._release(rules, now, commit, changed)
-        for event, owner in rows:
+        turn = Turn(batch.rules, self._clock.now())
+        commit = turn.commit
+        for order in [order for each in batch.batches for order in each.orders]:
+            self._deciding.heed(turn, order)
+        for problem in sorted(batch.problems.values(), key=lambda each: self.hushes.rank(each.rule)):
+            self._deciding.problem(turn, problem)
+        if self._clock.monotonic() >= self._timers_from:
+            await self._let_time_pass(turn)
+        for event, owner in batch.rows:
             alert, reason = (owner.alert, owner.reason) if owner else (0, Reason.NO_RULE.value)
-            commit.events.append(StoredEvent(event, alert, reason, now))
-        self.tally.update([_counted_as(event, owner) for event, owner in rows])
-        commit.alerts.extend(changed.values())
+            commit.events.append(StoredEvent(event, alert, reason, turn.now))
+        self.tally.update([_counted_as(event, owner) for event, owner in batch.rows])
+        commit.alerts.extend(turn.changed.values())
         commit.checks = batch.checks
         holds, commit.holds_over = self.holds.changes()
         commit.holds = [StoredHold(hold.key, hold.kind.value, dumped(hold)) for hold in holds]
-        self._take_positions(batches, commit)
-        held = commit.holds or commit.holds_over or commit.deliveries
-        if commit.events or commit.alerts or commit.positions or commit.checks or held:
+        self._take_positions(batch.batches, commit)
+        if any(structs.astuple(commit)):
             await self._write(commit)
-        for latest in changed.values():
+        for latest in turn.changed.values():
             self.remember(latest)
         self._hand_over(commit.deliveries)
-        for each in batches:
+        for each in batch.batches:
             if each.done is not None:
                 each.done(None)
         self.turned_at = self._clock.monotonic()
+
+    async def recall(self) -> None:
+        """What the store knows of the time before: live alerts, and what holds messages about them back."""
+        alerts = await self._store.live_alerts()
+        await self.links.load(self._store)
+        self.hushes.load(await self._store.silences(), await self._store.withheld(), alerts)
+        for alert in alerts:
+            self.remember(alert)
+        self.holds.load(restored(held.state) for held in await self._store.holds())
+        self.holds.prune()
 
     def remember(self, alert: Alert) -> None:
         """The alert as it is in the store."""
         self.book.put(alert)
         self.holds.note(alert)
+        self.hushes.note(alert)
+        self._unheard.note(alert, self.rules.by_name.get(alert.rule))
+
+    def apply(self, rules: Rules) -> None:
+        """Take an edit of the rules."""
+        self.rules = rules
+        self.links.apply(rules.config.http)
+        self.hushes.apply(rules.config, self.book.all())
+        for alert in self.book.all():
+            self._unheard.note(alert, rules.by_name.get(alert.rule))
+        self.reschedule()
 
     def reschedule(self) -> None:
         """The rules or the clock changed: ask anew when what is due."""
@@ -281,6 +202,7 @@ class Pipeline:
         return {
             "events": dict(self.counts),
             "live_alerts": len(self.book),
+            "silences": self._silences_in_force(),
             "waiting": len(self._intake),
             "full": self._intake.full,
             "store": self.stuck or "ok",
@@ -382,207 +304,23 @@ class Pipeline:
             return ()
         return found
 
-    def _decide(
-        self, rules: Rules, problem: Problem, now: float, commit: Commit, changed: dict[str, Alert]
-    ) -> None:
-        """What one problem's events lead to: the alert as it is now, and what is owed to whom."""
-        before = self.book.get(problem.fingerprint.key)
-        if problem.over is not None:
-            self._end(rules, problem, problem.over, now, commit, changed)
-            return
-        event, rule, key = problem.events[0], problem.rule, problem.fingerprint
-        reached = reached_by(rules.config, rule, now, event)
-        if event.source == RELAY and "cleared" in event.labels:
-            if before is None:
-                return
-            over = structs.replace(rule, resolve_after=0.0)
-            decision = decide(over, before, None, reached, now)
-        else:
-            new_id = before.id if before else self._store.next_ids(1)
-            occurrence = fold(problem.events)
-            if any(map(told.is_pressing, problem.events)):
-                occurrence = structs.replace(occurrence, pressing="what became of the remedy")
-            decision = decide(rule, before, occurrence, reached, now, new_id=new_id, fingerprint=key)
-        if before is None:
-            commit.samples[decision.alert.id] = event
-        decision = self._owe(rules, decision, before, event, now, commit)
-        reason = decision.reason
-        if problem.linked and reason is Reason.WINDOW:
-            reason = Reason.LINKED
-        problem.alert, problem.reason = decision.alert.id, reason.value
-        changed[key.key] = decision.alert
-
-    def _end(
-        self,
-        rules: Rules,
-        problem: Problem,
-        over: Event,
-        now: float,
-        commit: Commit,
-        changed: dict[str, Alert],
-    ) -> None:
-        """The check says that it is over; events of the same batch are counted first."""
-        before = self.book.get(problem.fingerprint.key)
-        if before is None:  # it ended between being sorted and being decided
-            return
-        count = before.count + len(problem.events)
-        alert = structs.replace(before, count=count, last_seen=over.time, touched_at=now)
-        reached = reached_by(rules.config, problem.rule, now, over)
-        decision = end(problem.rule, alert, reached, now, over.message.partition("\n")[0])
-        decision = self._owe(rules, decision, before, over, now, commit)
-        problem.alert, problem.reason = decision.alert.id, decision.reason.value
-        changed[problem.fingerprint.key] = decision.alert
-
-    async def _decide_due(self, rules: Rules, now: float, commit: Commit, changed: dict[str, Alert]) -> None:
-        """Alerts whose time has come without an event: reminders, resolutions, closing lines."""
-        if self._clock.monotonic() < self._timers_from:
-            return
-        ready = self.book.pop_due(now, MOST_DUE)
+    async def _let_time_pass(self, turn: Turn) -> None:
+        """What is due without an event: reminders, resolutions, steps, closing lines, what was held."""
+        ready = self.book.pop_due(turn.now, MOST_DUE)
         surplus = len(self.book) - MOST_LIVE
         if surplus > 0:
             # As if they had been quiet for long: they end now, with their closing lines.
             ready += [structs.replace(alert, touched_at=0.0) for alert in self.book.quietest(surplus)]
         for alert in ready:
-            if alert.fingerprint in changed:
-                continue
-            rule = rules.by_name.get(alert.rule)
-            sample: Event | None = None
-            if rule and needs_event(rules.config, rule.to):
-                sample = await self._sample(alert.id, commit)
-            reached = reached_by(rules.config, rule, now, sample) if rule else []
-            decision = decide(rule, alert, None, reached, now)
-            if decision.told and sample is None:
-                sample = await self._sample(alert.id, commit)
-            decision = self._owe(rules, decision, alert, sample, now, commit)
-            changed[alert.fingerprint] = decision.alert
+            await self._deciding.later(turn, alert)
+        for alert in await self._unheard.look(turn.now):
+            await self._deciding.later(turn, alert, unaccepted=True)
+        await self._deciding.lift(turn)
+        await self._releasing.due(turn)
 
-    def _owe(
-        self,
-        rules: Rules,
-        decision: Decision,
-        before: Alert | None,
-        sample: Event | None,
-        now: float,
-        commit: Commit,
-    ) -> Decision:
-        """Deliveries of one decision, as far as nothing holds them back; what has become of it."""
-        if decision.reason is Reason.WINDOW or decision.reason is Reason.QUIET:
-            return decision
-        own = decision.alert.rule == rules.own.name  # few by themselves, and needed most in a storm
-        rule = None if own else rules.by_name.get(decision.alert.rule)
-        decision = self.holds.judge(rules.config, rule, decision, before, sample, now)
-        for each in decision.told:
-            commit.deliveries.append(self._delivery(rules, each, decision, before, sample, now))
-        commit.traces[decision.alert.id] = decision.trace
-        return decision
-
-    async def _release(self, rules: Rules, now: float, commit: Commit, changed: dict[str, Alert]) -> None:
-        """What was held and is due: one message each, and the alerts whose events it makes up for."""
-        if self._clock.monotonic() < self._timers_from:
-            return
-
-        world = _World(rules, now, self.book, changed)
-        tellings, reminded = self.holds.release(world, now)
-        changed.update({alert.fingerprint: alert for alert in reminded})
-        for telling in tellings:
-            for part in telling.parts:
-                lines = part.account.lines
-                sample = await self._sample(lines[0].alert, commit) if part.account.alerts == 1 else None
-                for reached in self._reached(rules, telling.hold, part, now):
-                    name, opens_at = reached.recipient, reached.opens_at
-                    if telling.hold.kind is Kind.BUDGET or self.holds.afford(
-                        rules.config, name, part.account, now, opens_at
-                    ):
-                        commit.deliveries.append(
-                            self._held_delivery(rules, telling, part, reached, sample, now)
-                        )
-
-    async def _sample(self, alert: int, commit: Commit) -> Event | None:
-        if alert in commit.samples:
-            return commit.samples[alert]
-        row = await self._store.alert(alert)
-        return row.sample if row else None
-
-    def _reached(self, rules: Rules, hold: Hold, part: Part, now: float) -> Sequence[Reached]:
-        """Who was to be told; if they are gone, whom the rule names now; else the operators."""
-        rule = rules.by_name.get(hold.rule)
-        for to in (part.to, rule.to if rule else (), rules.config.operators):
-            if reached := [each for each in addresses(rules.config, to, now) if each.opens_at < NEVER]:
-                return reached
-        log.error("nobody_to_tell", held=hold.key, events=part.account.events)
-        return ()
-
-    def _held_delivery(
-        self, rules: Rules, telling: Telling, part: Part, reached: Reached, sample: Event | None, now: float
-    ) -> Delivery:
-        """What was held, to one recipient."""
-        over = part.account.is_over if telling.goes_on is None else not telling.goes_on
-
-        def written(key: str) -> Message:
-            return held_message(
-                telling.hold, part.account, telling.reason, sample, key=key, ends=over, note=telling.note
-            )
-
-        one = Told(reached.recipient, reached.addresses, telling.reason)
-        delivery = self._addressed(rules, one, one.reason, written, now)
-        match telling.hold.kind:
-            case Kind.GROUP | Kind.STORM:
-                return structs.replace(delivery, thread=telling.hold.key)
-            case Kind.BUDGET:  # this recipient's alone: nothing newer makes it stale, nobody shares it
-                return structs.replace(delivery, alert=0)
-        return delivery
-
-    def _delivery(
-        self,
-        rules: Rules,
-        told: Told,
-        decision: Decision,
-        before: Alert | None,
-        sample: Event | None,
-        now: float,
-    ) -> Delivery:
-        own = sample is not None and sample.source == RELAY
-        avoid = sample.labels.get("avoid", "") if sample is not None and own else ""
-        return self._addressed(
-            rules,
-            told,
-            Reason.OPERATORS if own else told.reason,
-            lambda key: message(decision, before, sample, key, told),
-            now,
-            avoid=avoid,
-        )
-
-    def _addressed(
-        self,
-        rules: Rules,
-        told: Told,
-        reason: Reason,
-        written: Callable[[str], Message],
-        now: float,
-        *,
-        avoid: str = "",
-    ) -> Delivery:
-        """A message to one recipient as an outbox row, with a seat if there is one; `written` takes a key."""
-        number = self._store.next_ids(1)
-        text = written(f"{self._store.id}-{number}")
-        first, *others = self._outlets.order(told.addresses, avoid)
-        expire = max(rules.config.backends[each.backend].expire for each in told.addresses)
-        seated = not told.not_before and self._outlets.seat(first, number)
-        due_at = max(now, told.not_before)
-        return Delivery(
-            id=number,
-            alert=text.alert,
-            recipient=told.recipient,
-            reason=reason,
-            address=first,
-            fallbacks=tuple(others),
-            message=text,
-            state=DeliveryState.SENDING if seated else DeliveryState.PENDING,
-            created_at=due_at,  # what waits for someone's hours isn't late then
-            next_at=due_at,
-            expires_at=due_at + expire,
-            lease_until=now + LEASE if seated else 0.0,
-        )
+    def _silences_in_force(self) -> int:
+        planned = sum(hush is not None for _, hush in self.hushes.planned(self._clock.now()))
+        return len(self.hushes.silences()) + planned
 
     def _take_positions(self, batches: Sequence[Batch], commit: Commit) -> None:
         """Positions go with what they caused; those that caused nothing may wait for company."""
@@ -642,7 +380,7 @@ class Pipeline:
         now, rule = self._clock.now(), self.rules.by_name.get(alert.rule)
         if rule is None or not alert.standings:
             return due(alert, rule, now)
-        return due(alert, rule, now, expected_by(self.rules.config, rule, now, alert.standings))
+        return due(alert, rule, now, expected(self.rules.config, rule, alert, now))
 
     def _heed_clock(self) -> None:
         """A clock that was set makes due times wrong: ask anew."""

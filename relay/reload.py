@@ -21,9 +21,9 @@ from relay.config.problems import Problem, quoted
 from relay.config.schema import Config, Place, TailSource
 from relay.drill import LABEL, drill_event, first_socket
 from relay.models import Event
-from relay.pipeline import Rules
 from relay.routing import proof
 from relay.routing.ruleset import Ruleset
+from relay.rulebook import Rules
 from relay.sources.parse import guess
 from relay.sources.scan.sieve import sieves_of
 

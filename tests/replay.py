@@ -13,9 +13,10 @@ from relay.clock import FakeClock
 from relay.config.schema import Config
 from relay.models import Address, Alert, AlertState, Batch, Delivery, Event, Json, Message
 from relay.outbox.store import AlertRow, Commit, Store, StoredHold
-from relay.pipeline import Pipeline, Rules
+from relay.pipeline import Pipeline
 from relay.routing.hold import restored
 from relay.routing.ruleset import Ruleset
+from relay.rulebook import Rules
 from relay.sources.intake import Intake
 
 NOW = 1_767_600_000.0

@@ -1,5 +1,7 @@
 import asyncio
 import json
+import os
+import pwd
 import stat
 from pathlib import Path
 from typing import Any
@@ -70,5 +72,20 @@ async def test_a_stale_socket_file_is_replaced(tmp_path: Path) -> None:
     while not where.is_socket():
         await asyncio.sleep(0.001)
     assert (await ask(where, b'{"do":"echo","what":1}\n'))[0]["ok"]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def whoami(request: Json) -> Json:
+    return {"peer": request["peer"]}
+
+
+async def test_the_kernel_says_who_asks(tmp_path: Path) -> None:
+    where = tmp_path / "control.sock"
+    task = asyncio.create_task(Control(str(where), {"whoami": whoami}).run())
+    while not where.exists():
+        await asyncio.sleep(0.001)
+    (answer,) = await ask(where, b'{"do":"whoami","peer":"somebody else"}\n')
+    assert answer["data"]["peer"] == pwd.getpwuid(os.getuid()).pw_name
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

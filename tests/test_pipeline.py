@@ -17,8 +17,9 @@ from relay.errors import StoreFullError
 from relay.models import Address, AlertState, Batch, Delivery, DeliveryState, Event, Level, Position, Reason
 from relay.outbox.sqlite import SqliteStore
 from relay.outbox.store import Commit
-from relay.pipeline import RELAY, Pipeline, Rules
+from relay.pipeline import Pipeline
 from relay.routing.ruleset import Ruleset
+from relay.rulebook import RELAY, Rules
 from relay.sources.intake import Intake
 from tests.fakes import FakeSettings, event
 

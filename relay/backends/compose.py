@@ -34,7 +34,10 @@ _NOTES: Final = {
     Reason.FLAPPING: "flapping",
     Reason.SETTLED: "settled",
     Reason.STORM: "storm",
+    Reason.ESCALATED: "escalated",
 }
+# Messages about what relay does: their tags. Nothing fires, and nothing was resolved.
+_TAGS: Final = {Reason.SUMMARY: "OVER", Reason.ENDING: "NOTE"}
 
 
 class Link(Struct, frozen=True):
@@ -72,14 +75,14 @@ def compose(message: Message, now: float) -> Composition:
     A template's wording stands for module and title, and for text and facts. Tag, links and footer stay:
     no template can show what is over as going on, or hide that others are folded into the message.
     """
-    resolved = message.state is AlertState.RESOLVED
+    resolved = message.state is AlertState.RESOLVED and message.reason not in _TAGS
     wording = message.wording or _BUILT_IN
     own_title = one_line(wording.title, MOST_TITLE)
     title = own_title or one_line(message.title, MOST_TITLE)
     body = clean(message.text if wording.body is None else wording.body).strip("\n")
     facts = _facts(message, now) if wording.body is None else ()
     return Composition(
-        tag="RESOLVED" if resolved else message.level.name,
+        tag=_TAGS.get(message.reason) or ("RESOLVED" if resolved else message.level.name),
         note="" if resolved else _NOTES.get(message.reason, ""),
         module=one_line(message.module, MOST_MODULE),
         title=title,
@@ -102,6 +105,7 @@ def compose(message: Message, now: float) -> Composition:
 def _facts(message: Message, now: float) -> tuple[tuple[str, str], ...]:
     labels = (f"{name}={value}" for name, value in message.labels.items() if name != "host")
     return (
+        ("note", "; ".join(message.notes)),
         ("seen", _seen(message, now)),
         ("host", _hosts(message.hosts)),
         ("from", ", ".join(part for part in (message.source, message.origin) if part)),

@@ -51,6 +51,8 @@ def plain(message: Message, to: str, now: float) -> Json:
         "source": message.source,
         "origin": message.origin,
         "labels": message.labels,
+        "notes": list(message.notes),  # "acknowledged by wang", "silence 12 of li (deploy) is over: ..."
+        "links": dict(message.links),  # by label: runbook, ack, silence 1h
     }
 
 

@@ -28,8 +28,8 @@ from relay.cli.explain import moment
 
 if TYPE_CHECKING:
     from relay.config.problems import Problem
-    from relay.pipeline import Rules
     from relay.reload import Prepared
+    from relay.rulebook import Rules
 
 DAYS: Final = 30  # looked back, as far as the store keeps events
 SHOWN: Final = 20  # modules, or recipients

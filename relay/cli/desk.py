@@ -23,6 +23,7 @@ from relay.cli.common import (
     table,
     when,
 )
+from relay.cli.muting import acked_words
 
 LEVELS: Final = {10: "debug", 20: "info", 25: "notice", 30: "warning", 40: "error", 50: "critical"}
 
@@ -113,6 +114,10 @@ def _show_alert(data: dict[str, Any] | None, number: int, *, as_json: bool) -> i
         f"alert {alert['id']}  {coloured(alert['state'])}  {LEVELS[alert['level']]}  rule {alert['rule']!r}"
     )
     print(f"  {printable(alert['module'])}: {printable(alert['title'])}")
+    if alert["state"] == "acked":
+        print(f"  {acked_words(alert)}")
+    if alert["hushed"]:
+        print(f"  messages are held back by {printable(alert['hushed'])}")
     print(f"  {alert['count']} events, first {when(alert['first_seen'])}, last {when(alert['last_seen'])}")
     if why := (data["trace"] or {}).get("why"):
         print(f"  last decision: {data['trace'].get('reason')}: {why}")
@@ -142,7 +147,7 @@ def _status_text(data: dict[str, Any]) -> str:
         f"relay {data['version']}, pid {data['pid']}, since {when(data['started_at'])}: {data['config']}",
         f"rules    {data['rules']}",
         f"events   {events or 'none yet'}; {pipeline['waiting']} waiting",
-        f"alerts   {pipeline['live_alerts']} live",
+        f"alerts   {pipeline['live_alerts']} live; {pipeline['silences']} silences in force",
         f"store    {pipeline['store']}; {_counts(store)}",
     ]
     if http := data.get("http"):

@@ -31,8 +31,9 @@ from relay.cli.common import (
 
 if TYPE_CHECKING:
     from relay.models import Alert, Event
-    from relay.pipeline import Rules
     from relay.routing.explain import Judge
+    from relay.routing.hush import Hush
+    from relay.rulebook import Rules
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -57,8 +58,9 @@ def main(name: str, given: Sequence[str]) -> int:
     if isinstance(found, int):
         return found
     rules, event, now = found
-    judge = _judge(path, options.at, rules, event, now)
-    explanation = explain(rules.ruleset, rules.config, event, _live(path, options.at), now, judge).json()
+    hushed, judge = _hushed(path, rules, now), _judge(path, options.at, rules, event, now)
+    live = _live(path, options.at)
+    explanation = explain(rules.ruleset, rules.config, event, live, now, judge, hushed).json()
     print(json.dumps(explanation, ensure_ascii=False, indent=2) if options.json else _text(explanation))
     return FINE
 
@@ -192,6 +194,25 @@ def _judge(path: str, at: str | None, rules: Rules, event: Event, now: float) ->
     return lambda rule, decision, before: holds.judge(rules.config, rule, decision, before, event, now)
 
 
+def _hushed(path: str, rules: Rules, now: float) -> Callable[[Alert, Event], list[Hush]]:
+    """What the running daemon would hold the event back by; if it doesn't run, the rules' own silences."""
+
+    def look(alert: Alert, event: Event) -> list[Hush]:
+        import msgspec  # noqa: PLC0415 - with the rest
+
+        from relay.hushes import Hushes  # noqa: PLC0415
+        from relay.routing.hush import Hush  # noqa: PLC0415
+
+        asked = {"event": msgspec.to_builtins(event), "alert": msgspec.to_builtins(alert)}
+        try:
+            found = ask(path, "hushes", fingerprint=alert.fingerprint, at=now, **asked)
+        except (UnreachableError, RefusedError):
+            return list(Hushes(rules.config).all_on(alert, event, now))
+        return [Hush.of(each) for each in found]
+
+    return look
+
+
 def _text(data: dict[str, Any]) -> str:
     event = data["event"]
     lines = [
@@ -208,6 +229,9 @@ def _text(data: dict[str, Any]) -> str:
     for route in data["routes"]:
         lines += ["", f"rule {route['rule']!r}: {coloured(route['reason'])}: {route['why']}"]
         lines.append(f"  same problem as  {printable(route['title'])}  ({route['fingerprint']})")
+        for hush in route["hushes"]:
+            until = f", until {when(hush['ends_at'])}" if hush["ends_at"] else ""
+            lines.append(f"  {hush['kind']} by {printable(hush['words'])}{until}")
         for told in route["told"]:
             way = ", then ".join(f"{backend} ({to})" for backend, to in told["addresses"])
             lines.append(f"  tells {told['recipient']} by {way}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from relay.backends.base import Backend, Settings
     from relay.config.schema import Config, Rule
     from relay.models import Event, Message
-    from relay.pipeline import Rules
+    from relay.rulebook import Rules
 
 REASONS: Final = ("first", "reminder", "resolved", "digest")
 Way = tuple[str, str, str]  # backend, recipient, address

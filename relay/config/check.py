@@ -41,6 +41,7 @@ _SECTIONS: Final = {
     "backend": "backends",
     "source text": "sources",
     "calendar": "calendars",
+    "rule": "rules",
 }
 
 
@@ -92,7 +93,7 @@ class Checker:
             return self._one_of(kind, node)
         if kind.type is not kind.options[0]:
             return self.value(kind.options[0], node)
-        if kind.is_list and not isinstance(node, Table):
+        if kind.is_list and (not isinstance(node, Table) or bare(get_args(kind.type)[0]).is_struct):
             return self._list(kind, node)
         if kind.type is Example:
             return self._example(node)
@@ -124,9 +125,9 @@ class Checker:
             return self._refuse(node.place, f"one of the keys {', '.join(map(repr, keys))} is missing")
         return self.struct(keys[likely[0]], node)
 
-    def _list(self, kind: Bare, node: Scalar | Listing) -> Any:
+    def _list(self, kind: Bare, node: Node) -> Any:
         item_type = get_args(kind.type)[0]
-        if item_type is Rule and isinstance(node, Scalar):
+        if item_type is Rule and not isinstance(node, Listing):
             return self._wrong(kind, node)
         items = node.items if isinstance(node, Listing) else (node,)  # a single value is a list of one
         if bare(item_type).kind == "field":

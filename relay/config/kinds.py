@@ -181,6 +181,15 @@ def _known_zone(name: str) -> None:
         ) from None
 
 
+def url(node: Scalar) -> str:
+    """A link that people may follow."""
+    from relay.backends.http import url_problem  # noqa: PLC0415 - aiohttp, only where there is a URL
+
+    if wrong := url_problem(line(node)):
+        raise ValueError(f"{node.given} {wrong}")
+    return node.text
+
+
 def pattern(node: Scalar) -> str:
     """A regular expression, without slashes."""
     if refused := patterns.refusal(node.text):
@@ -222,6 +231,8 @@ KINDS: Final[dict[str, Callable[[Scalar], Any]]] = {
     "dates": lambda node: windows.dates(text(node)),
     "calendar": name,  # as `recipient`
     "pattern": pattern,
+    "url": url,
+    "rule": title,  # the name of one: the checker looks whether it is there
     "template": template,
     "check url": check_kinds.check_url,
     "expected": check_kinds.expected,

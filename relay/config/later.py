@@ -18,7 +18,5 @@ LATER: Final[Mapping[Any, Mapping[str, str]]] = {
         "absent": "nobody is told when events stay away",
         "rate": "how fast events come is not looked at",
         "pair": "an event is not paired with the one that ends it",
-        "inhibit": "no alert holds back another",
-        "escalate": "reminders go to the same recipients",
     },
 }

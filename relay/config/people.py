@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from relay.config.check import Mention
-from relay.config.nodes import Node, Table
+from relay.config.nodes import Listing, Node, Scalar, Table
 from relay.config.problems import Problems, hint, quoted
 from relay.config.schema import Config, Owner, Person, Place, Rota, Team, Way
 
@@ -18,7 +18,12 @@ Teams = Mapping[str, tuple[str, ...]]  # the members of each recipient; none for
 
 MAX_TEAMS: Final = 20  # teams within teams: routing expands them one within the other
 
-_WORDS: Final = {"recipients": "recipient", "backends": "backend", "calendars": "calendar"}
+_WORDS: Final = {
+    "recipients": "recipient",
+    "backends": "backend",
+    "calendars": "calendar",
+    "rules": "rule",
+}
 _CIRCLES: Final = 20  # circles told of at once
 _SHOWN: Final = 6  # names of a circle that a problem spells out
 
@@ -26,6 +31,7 @@ _SHOWN: Final = 6  # names of a circle that a problem spells out
 def check_mentions(mentions: Iterable[Mention], root: Table, problems: Problems) -> None:
     """Each name stands in its section (well or badly written: that is told there)."""
     sections = {section: names_in(root, section) for section in ("sources", *_WORDS)}
+    sections["rules"] = dict.fromkeys(rule_names(root), root.place)
     if http := root.get("http"):
         sections["sources"].setdefault("http", http.place)  # what comes in there is its events' source
     for mention in mentions:
@@ -58,6 +64,14 @@ def names_in(root: Table, section: str) -> dict[str, Place]:
     """The names that a section gives, and where."""
     found = root.get(section)
     return {name: key.place for name, (key, _) in found.pairs.items()} if isinstance(found, Table) else {}
+
+
+def rule_names(root: Table) -> list[str]:
+    """The names that the rules have, well or badly written."""
+    found = root.get("rules")
+    rules = found.items if isinstance(found, Listing) else ()
+    names = (rule.get("name") for rule in rules if isinstance(rule, Table))
+    return [name.text for name in names if isinstance(name, Scalar)]
 
 
 def ways_of(recipient: Recipient) -> Ways:

@@ -46,6 +46,8 @@ Zone = Annotated[str, Meta(extra={"kind": "zone"})]  # Asia/Shanghai; "": the ho
 CalendarName = Annotated[str, Meta(extra={"kind": "calendar"})]  # of one that is there
 Wait = Annotated[Duration, Meta(ge=0)]  # a duration that may be none
 Rate = Annotated[str, Meta(extra={"kind": "rate"})]  # 10/1m
+Url = Annotated[str, Meta(extra={"kind": "url"})]  # http(s)
+RuleName = Annotated[str, Meta(extra={"kind": "rule"})]  # of one that is there
 
 SHORTEST_TOKEN: Final = 16  # characters
 
@@ -158,6 +160,48 @@ class Flap(Struct, frozen=True):
     within: Time = 3600.0
 
 
+class Step(Struct, frozen=True, kw_only=True):
+    """Who is told next of an alert that nobody acknowledged: so long after the step (or message) before."""
+
+    after: Time
+    to: Annotated[RecipientNames, Meta(min_length=1)]
+
+
+class Inhibit(Struct, frozen=True, kw_only=True):
+    """Which other alerts an alert holds back while it lives: those with equal values of these labels."""
+
+    equal: Labels = ()  # an event that lacks one of them isn't held back
+    rules: tuple[RuleName, ...] = ()  # alerts of these; none given: of all other rules
+    match: Match = Match()
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What no single field shows: (field, what is wrong with it)."""
+        if self.equal or self.rules or self.match != Match():
+            return []
+        return [("", "it would hold back every other alert: give `equal`, `rules` or `match`")]
+
+
+class Mute(Struct, frozen=True, kw_only=True):
+    """A silence that stands in rules.yaml: every week, or until a time."""
+
+    match: Match = Match()
+    rules: tuple[RuleName, ...] = ()
+    every: Windows = ()  # sat 02:00-04:00
+    until: Start = ""  # 2026-01-05T09:00
+    zone: Zone = ""  # in which both are meant
+    calendar: CalendarName = ""  # of workdays and holidays; default: the only one there is
+    reason: Title
+    author: Title = "rules.yaml"
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What no single field shows: (field, what is wrong with it)."""
+        if bool(self.every) == bool(self.until):
+            return [("", "either `every` (sat 02:00-04:00) or `until` (2026-01-05T09:00) says when it holds")]
+        if not self.rules and self.match == Match():
+            return [("", "it would silence everything: give `match` or `rules`")]
+        return []
+
+
 class Rule(Hours, frozen=True, kw_only=True):
     """Which events matter, who hears of them, how often, and when (`active`, `mute`: else they wait)."""
 
@@ -174,6 +218,10 @@ class Rule(Hours, frozen=True, kw_only=True):
     group_interval: Time = 300.0  # between messages that tell what is new in a group, or in a storm
     storm: Storm | bool = Storm()  # false: each problem is told by itself, however many
     flap: Flap | bool = Flap()  # false: each time it fires or resolves is told
+    ack_for: Time = 4 * 3600.0  # after that an acknowledgement lapses, and reminders go on
+    escalate: tuple[Step, ...] = ()
+    inhibit: tuple[Inhibit, ...] = ()
+    runbook: Url = ""  # what to do about it: a link of its messages
     template: Template = Template()  # how messages read, before that of the backend
     examples: tuple[Example, ...] = ()
     place: Place = Place("", 0, 0)
@@ -443,4 +491,5 @@ class Config(Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...] = ()
     watchdog: dict[Name, Watch] = field(default_factory=dict)
     remedies: Remedies = Remedies()
+    silences: dict[Name, Mute] = field(default_factory=dict)
     files: Annotated[tuple[str, ...], Meta(extra={"derived": True})] = ()  # the files it was read from

@@ -24,6 +24,8 @@ from relay.models import (
     Event,
     Json,
     Position,
+    Silence,
+    Withheld,
 )
 
 
@@ -55,6 +57,9 @@ class Commit(Struct, kw_only=True):
     positions: list[Position] = field(default_factory=list)
     forgotten: list[Position] = field(default_factory=list)  # files that are gone for good
     checks: list[CheckRecord] = field(default_factory=list)
+    silences: list[Silence] = field(default_factory=list)  # new and changed, whole
+    withheld: list[Withheld] = field(default_factory=list)  # new and changed, whole
+    closed: list[str] = field(default_factory=list)  # those in whose stead it has been told
 
 
 class StoredHold(Struct, frozen=True, gc=False):
@@ -164,6 +169,26 @@ class Store(Protocol):
 
     async def live_alerts(self) -> list[Alert]:
         """Alerts that are not resolved."""
+        ...
+
+    async def silences(self, *, ended_since: float | None = None) -> list[Silence]:
+        """Silences in force, the newest first; those that ended since then too."""
+        ...
+
+    async def withheld(self) -> list[Withheld]:
+        """What is held back and not told yet."""
+        ...
+
+    async def unaccepted_alerts(self, alerts: Sequence[int]) -> set[int]:
+        """Those of the alerts with messages of their own, none of which was delivered."""
+        ...
+
+    async def recall(self, name: str) -> str:
+        """What `keep` was given under that name; or ""."""
+        ...
+
+    async def keep(self, name: str, text: str) -> None:
+        """Remember a text by its name."""
         ...
 
     async def recent_ids(self, since: float, most: int) -> list[tuple[str, str]]:

@@ -8,12 +8,15 @@ from msgspec import Struct, to_builtins
 
 from relay.config.schema import Config, Rule
 from relay.models import Address, Alert, Event, Json, Reason
-from relay.routing.decide import Decision, decide, fold
+from relay.routing.decide import Around, Decision, decide, fold
+from relay.routing.escalation import audience
 from relay.routing.fingerprint import Fingerprint
 from relay.routing.group import problem as problem_of
-from relay.routing.recipients import Reached, reached_by
+from relay.routing.hush import Hush
+from relay.routing.recipients import Reached
 from relay.routing.ruleset import Ruleset, Step
 
+Hushed = Callable[[Alert, Event], list[Hush]]  # what holds messages about that alert back
 LiveAlert = Callable[[str], Alert | None]  # the alert with that fingerprint, if one is live
 
 
@@ -27,6 +30,7 @@ class Route(Struct, frozen=True):
     fingerprint: Fingerprint
     reached: tuple[Reached, ...]  # the people behind the rule's `to`, whether or not they are told now
     decision: Decision
+    hushes: tuple[Hush, ...] = ()  # everything that would hold it back
 
 
 class Explanation(Struct, frozen=True):
@@ -53,6 +57,11 @@ class Explanation(Struct, frozen=True):
         }
 
 
+def nothing_hushes(_alert: Alert, _event: Event) -> list[Hush]:
+    """Where nothing is known of silences."""
+    return []
+
+
 def explain(
     ruleset: Ruleset,
     config: Config,
@@ -60,22 +69,32 @@ def explain(
     live: LiveAlert,
     now: float,
     judge: Judge = lambda _rule, decision, _before: decision,
+    hushed: Hushed = nothing_hushes,
 ) -> Explanation:
-    """What relay would do with `event` at `now`; nothing is changed. `judge` knows what holds back."""
+    """What relay would do with `event` at `now`; nothing is changed.
+
+    `hushed` knows silences and inhibitions, `judge` groups, storms, flapping and budgets.
+    """
     return Explanation(
         event,
         now,
         tuple(ruleset.trace(event)),
-        tuple(_route(rule, config, event, live, now, judge) for rule in ruleset.route(event)),
+        tuple(_route(rule, config, event, live, now, judge, hushed) for rule in ruleset.route(event)),
     )
 
 
-def _route(rule: Rule, config: Config, event: Event, live: LiveAlert, now: float, judge: Judge) -> Route:
+def _route(
+    rule: Rule, config: Config, event: Event, live: LiveAlert, now: float, judge: Judge, hushed: Hushed
+) -> Route:
     problem = problem_of(event, rule)
-    reached = reached_by(config, rule, now, event)
     before = live(problem.key)
+    reached = audience(config, rule, before, now, event)
     decision = decide(rule, before, fold([event]), reached, now, fingerprint=problem)
-    return Route(rule.name, problem, tuple(reached), judge(rule, decision, before))
+    hushes = tuple(hushed(decision.alert, event))
+    if hushes:
+        around = Around(hush=hushes[0])
+        decision = decide(rule, before, fold([event]), reached, now, fingerprint=problem, around=around)
+    return Route(rule.name, problem, tuple(reached), judge(rule, decision, before), hushes)
 
 
 def _route_json(route: Route) -> Json:
@@ -89,6 +108,7 @@ def _route_json(route: Route) -> Json:
         "next": decision.trace["next"],
         "held": decision.trace.get("held"),
         "count": decision.alert.count,
+        "hushes": [hush.json() for hush in route.hushes],
         "told": [_person(told.recipient, told.addresses) for told in decision.told],
         "waiting": decision.trace["waiting"],
         "recipients": [_person(reached.recipient, reached.addresses) for reached in route.reached],

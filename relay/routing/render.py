@@ -53,6 +53,7 @@ def message(
         more=alert.count - known if since else 0,
         since=since,
         key=key,
+        notes=decision.notes,
     )
 
 

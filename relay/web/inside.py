@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from relay.backends.base import Backend, Feedback
 from relay.clock import Clock
 from relay.control import Verb
+from relay.links import Links
 from relay.metrics import Histogram
 from relay.sources.intake import Intake
 
@@ -32,6 +33,7 @@ class Inside(Struct, frozen=True, kw_only=True):
     tallies: Tallies
     backend: Callable[[str], Backend | None]  # by its name in rules.yaml
     heed: Callable[[str, Feedback], Awaitable[None]]  # (backend's name, what it told)
+    links: Links
     unwell: Callable[[], str]  # why relay isn't healthy; "" if it is
     unready: Callable[[], str]  # why it can't take and deliver events now; "" if it can
 

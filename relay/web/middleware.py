@@ -23,8 +23,10 @@ log = structlog.get_logger()
 DEADLINE: Final = 30.0  # seconds from a request's headers to its answer
 PROBES: Final = frozenset({"/-/healthy", "/-/ready"})
 CALLBACK: Final = "/callback/{backend}"  # signed by the service itself
+ACTION: Final = r"/a/{action:ack|silence}/{alert:[0-9]{1,18}}"  # signed by relay itself
+_ACTION_ROUTE: Final = "/a/{action}/{alert}"
 READING: Final = frozenset({"GET", "HEAD"})
-METHODS: Final = frozenset({*READING, "POST"})
+METHODS: Final = frozenset({*READING, "POST", "DELETE"})
 NO_BODY: Final = frozenset({"/-/reload"})
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -58,7 +60,8 @@ class Gate:
             route = _route(request)
             answer = self._refused(request, route) or await _answered(request, handler)
             self._connections.spoke(request.protocol)
-            answer.headers.update(HEADERS)
+            for name, value in HEADERS.items():
+                answer.headers.setdefault(name, value)
             method = request.method if request.method in METHODS else "other"  # anybody can make up more
             self._counts.requests[method, route or "none", answer.status] += 1
             return answer
@@ -71,6 +74,8 @@ class Gate:
         hosts = headers.getall("Host", [])
         if why := guard.misdirected(hosts, self._names):
             return self._refuse(403, "host", why)
+        if route == _ACTION_ROUTE:
+            return None
         if why := guard.foreign(headers.getall("Origin", []), hosts[0], self._settings):
             return self._refuse(403, "origin", why)
         if route == CALLBACK or route in PROBES:
@@ -79,7 +84,7 @@ class Gate:
             answer = self._refuse(401, "token", why)
             answer.headers["WWW-Authenticate"] = 'Bearer realm="relay"'
             return answer
-        bare = route in NO_BODY and not request.body_exists
+        bare = (route in NO_BODY or request.method == "DELETE") and not request.body_exists
         if request.method not in READING and not bare and request.content_type not in guard.JSON_TYPES:
             return self._refuse(403, "type", "send JSON, with the header Content-Type: application/json")
         return None

@@ -84,6 +84,8 @@ async def test_the_plain_form(receiver: WebhookReceiver, webhook: Any) -> None:
         "hosts": ["web1", "web2", "web3"],
         "source": "shop",
         "origin": "/srv/shop/logs/pay.log:81233",
+        "notes": [],
+        "links": {},
     }
 
 

@@ -14,9 +14,9 @@ from itertools import groupby
 
 from relay.config.schema import Config, Match, Rule, Text
 from relay.models import Event, Level
-from relay.pipeline import Rules
 from relay.routing.recipients import addresses
 from relay.routing.ruleset import Ruleset
+from relay.rulebook import Rules
 from tests.bench.storm import problem
 from tests.fakes import FakeSettings
 from tests.replay import Replay, accounted

@@ -98,9 +98,11 @@ class Relay:
         verb, *rest = arguments
         line = [sys.executable, "-m", "relay", verb, *rest]
         line[4:4] = (
-            [] if "-c" in rest or "--help" in rest or verb in {"check", "outbox"} else ["-c", str(self.rules)]
+            []
+            if "-c" in rest or "--help" in rest or verb in {"check", "outbox", "silence"}
+            else ["-c", str(self.rules)]
         )
-        if verb == "outbox":
+        if verb in {"outbox", "silence"}:
             line += ["-c", str(self.rules)]
         return subprocess.run(line, capture_output=True, text=True, env=self._env, timeout=60, check=False)
 

@@ -8,9 +8,30 @@ import pytest
 from msgspec.structs import replace
 
 from relay.errors import StoreError
-from relay.models import Address, Alert, AlertState, CheckRecord, Delivery, DeliveryState, Standing
+from relay.models import (
+    Address,
+    Alert,
+    AlertState,
+    CheckRecord,
+    Delivery,
+    DeliveryState,
+    Standing,
+    Withheld,
+)
 from relay.outbox.store import Commit, Settlement, Store, StoredHold
-from tests.outbox.samples import MAIL, NOW, RTX, alert, attempt, delivered, delivery, event, position, stored
+from tests.outbox.samples import (
+    MAIL,
+    NOW,
+    RTX,
+    alert,
+    attempt,
+    delivered,
+    delivery,
+    event,
+    position,
+    silence,
+    stored,
+)
 
 PENDING, SENDING = DeliveryState.PENDING, DeliveryState.SENDING
 DEAD, CANCELLED, DELIVERED = DeliveryState.DEAD, DeliveryState.CANCELLED, DeliveryState.DELIVERED
@@ -21,6 +42,69 @@ class StoreContract:
 
     async def reopen(self, store: Store) -> Store:
         raise NotImplementedError
+
+    # -- silences, accounts, acknowledgements
+
+    async def test_silences_and_accounts_are_read_back_changed_and_closed(self, store: Store) -> None:
+        first = silence(1, until_quiet=600.0, reason='"q" \ud83d')
+        kept = replace(first, reason='"q" ?')
+        account = Withheld(
+            hush="silence 1", recipient="wang", events=3, alerts=1, hosts=("web1",), first=NOW, last=NOW + 5,
+            lines=("[ERROR] pay: timeout (x3) #7",), addresses=(RTX,),
+        )  # fmt: skip
+        other = replace(account, recipient="li")
+        await store.commit(Commit(silences=[first, silence(2)], withheld=[account, other]))
+        store = await self.reopen(store)
+        assert await store.silences() == [silence(2), kept]
+        assert await store.withheld() == [other, account]
+        more = replace(account, events=5)
+        over = replace(kept, ended_at=NOW + 60, ended_by="li", reminded=True, quiet_since=NOW + 9)
+        await store.commit(Commit(silences=[over], withheld=[account, more]))
+        assert await store.silences() == [silence(2)]
+        assert await store.silences(ended_since=NOW) == [silence(2), over]
+        assert await store.silences(ended_since=NOW + 61) == [silence(2)]
+        assert await store.withheld() == [other, more]
+        await store.commit(Commit(withheld=[account], closed=["silence 1", "silence 9"]))
+        assert await store.withheld() == []
+        assert store.next_ids(1) > 2
+
+    async def test_silences_that_ended_long_ago_are_forgotten(self, store: Store) -> None:
+        ended = [silence(1, ended_at=NOW), silence(2, ended_at=NOW + 5)]
+        await store.commit(Commit(silences=[*ended, silence(3)]))
+        while await store.sweep(0.0, NOW + 1, 0.0, 10):
+            pass
+        assert [each.id for each in await store.silences(ended_since=0.0)] == [3, 2]
+
+    async def test_what_people_did_about_an_alert_is_read_back(self, store: Store) -> None:
+        one = alert(
+            1, state=AlertState.ACKED, hushed="silence 3", acked_by="wang", acked_until=NOW + 60, step=2,
+            stepped_at=NOW, equal=(("host", "web1"), ("host", "web2")),
+        )  # fmt: skip
+        await store.commit(Commit(alerts=[one]))
+        assert await store.live_alerts() == [one]
+        free = replace(
+            one, state=AlertState.FIRING, hushed="", acked_by="", acked_until=0.0, step=0, equal=()
+        )
+        await store.commit(Commit(alerts=[free]))
+        assert await store.live_alerts() == [free]
+
+    async def test_alerts_of_which_no_message_was_accepted(self, store: Store) -> None:
+        owed = [delivery(11, alert=1), delivery(12, alert=1), delivery(13, alert=2)]
+        await store.commit(Commit(alerts=[alert(1), alert(2), alert(3)], deliveries=owed))
+        assert await store.unaccepted_alerts([1, 2, 3]) == {1, 2}
+        await store.claim("rtx", 1, NOW, NOW + 60)
+        await store.settle([delivered(owed[0])])
+        assert await store.unaccepted_alerts([1, 2, 3]) == {2}
+        assert await store.unaccepted_alerts([1]) == set()
+
+    async def test_texts_are_kept_by_name(self, store: Store) -> None:
+        assert await store.recall("id") == ""
+        await store.keep("id", "one")
+        await store.keep("id", "two")
+        identity = store.id
+        store = await self.reopen(store)
+        assert await store.recall("id") == "two"
+        assert store.id == identity
 
     # -- commit
 

@@ -18,6 +18,7 @@ from relay.models import (
     Message,
     Position,
     Reason,
+    Silence,
 )
 from relay.outbox.store import Settlement, StoredEvent
 
@@ -94,6 +95,19 @@ def delivery(id: int, *, alert: int = 0, **changes: Any) -> Delivery:  # noqa: A
         created_at=NOW,
         next_at=NOW,
         expires_at=NOW + 86400,
+    )
+    return replace(plain, **changes)
+
+
+def silence(id: int, **changes: Any) -> Silence:  # noqa: A002 - as `alert`
+    plain = Silence(
+        id=id,
+        matchers=("module=pay.*",),
+        author="wang",
+        reason="deploy",
+        created_at=NOW,
+        ends_at=NOW + 7200,
+        quiet_since=NOW,
     )
     return replace(plain, **changes)
 

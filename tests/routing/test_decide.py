@@ -94,7 +94,7 @@ def test_becoming_critical_is_told_at_once_but_only_once() -> None:
 def test_an_acknowledged_alert_counts_in_silence_and_resolves() -> None:
     acked = replace(begun(RESOLVING), state=AlertState.ACKED)
     counted = tell(acked, 5000, some(2, Level.CRITICAL), RESOLVING)
-    assert (counted.reason, counted.told, counted.alert.count) == (Reason.WINDOW, (), 3)
+    assert (counted.reason, counted.told, counted.alert.count) == (Reason.ACKED, (), 3)
     assert counted.alert.state is AlertState.ACKED
     assert due(counted.alert, RESOLVING) == NOW + 5900
     assert tell(counted.alert, 5900, by=RESOLVING).reason is Reason.RESOLVED
@@ -316,7 +316,7 @@ def test_what_presses_is_told_within_the_window_but_not_to_who_acknowledged() ->
     told = decide(RULE, begun(), pressing, (WANG,), NOW + 1)
     assert (told.reason, told.trace["why"]) == (Reason.REMINDER, "what became of the remedy")
     acked = replace(begun(), state=AlertState.ACKED)
-    assert decide(RULE, acked, pressing, (WANG,), NOW + 1).reason is Reason.WINDOW
+    assert decide(RULE, acked, pressing, (WANG,), NOW + 1).reason is Reason.ACKED
 
 
 @pytest.mark.parametrize("state", [AlertState.FIRING, AlertState.ACKED])

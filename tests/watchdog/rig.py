@@ -14,8 +14,9 @@ from relay.config.schema import Config, Match, Remedies, Rule, Text, Watch
 from relay.models import Address, Batch, Delivery, Event
 from relay.outages import within_hours
 from relay.outbox.sqlite import SqliteStore
-from relay.pipeline import Pipeline, Rules
+from relay.pipeline import Pipeline
 from relay.routing.ruleset import Ruleset
+from relay.rulebook import Rules
 from relay.sources.intake import Intake
 from relay.watchdog.service import Watchdog
 from relay.watchdog.tools import Tools

@@ -15,6 +15,7 @@ from relay.backends.base import Backend, Feedback
 from relay.clock import FakeClock
 from relay.config.schema import Http
 from relay.errors import RelayError, StoreFullError
+from relay.links import Links
 from relay.metrics import Histogram
 from relay.models import Event, Json
 from relay.sources.intake import Intake
@@ -60,9 +61,20 @@ class House:
         self.reports = Reports()
         self.events: list[Event] = []
         self.store_error: Exception | None = None
+        self.links = Links(None)
 
     def inside(self) -> Inside:
-        verbs = ("status", "reload", "alerts", "alert", "outbox", "delivery", "retry", "drop")
+        verbs: tuple[str, ...] = (
+            "status",
+            "reload",
+            "alerts",
+            "alert",
+            "outbox",
+            "delivery",
+            "retry",
+            "drop",
+        )
+        verbs += ("ack", "silence", "silences", "end_silence", "preview")
         return Inside(
             clock=self.clock,
             intake=self.intake,
@@ -75,6 +87,7 @@ class House:
             ),
             backend=self.backends.get,
             heed=self._heed,
+            links=self.links,
             unwell=lambda: self.unwell,
             unready=lambda: self.unready,
         )

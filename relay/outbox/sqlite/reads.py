@@ -39,13 +39,14 @@ def noted(db: sqlite3.Connection, name: str) -> str:
 
 
 def next_id(db: sqlite3.Connection) -> int:
-    """The first id that no alert or delivery ever had."""
+    """The first id that no alert, delivery or silence ever had."""
     return int(
         db.execute(
             """
             SELECT max(
                 coalesce((SELECT max(id) FROM alerts), 0) + 1,
                 coalesce((SELECT max(id) FROM deliveries), 0) + 1,
+                coalesce((SELECT max(id) FROM silences), 0) + 1,
                 coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'next_id'), 1))
             """
         ).fetchone()[0]
@@ -138,6 +139,21 @@ def alert(db: sqlite3.Connection, wanted: int) -> AlertRow | None:
     """One alert."""
     row = db.execute(f"SELECT {rows.ALERT}, sample, trace FROM alerts WHERE id = ?", (wanted,)).fetchone()
     return None if row is None else rows.shown_alert(row)
+
+
+def unaccepted_alerts(db: sqlite3.Connection, alerts: Sequence[int]) -> set[int]:
+    """Those with messages of their own, none of which was delivered."""
+    found = db.execute(
+        """
+        SELECT value FROM json_each(?)
+        WHERE EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_of_alert WHERE alert = value)
+        AND NOT EXISTS (
+            SELECT 1 FROM deliveries INDEXED BY deliveries_of_alert
+            WHERE alert = value AND state = 'delivered')
+        """,
+        (json.dumps(list(alerts)),),
+    )
+    return {row[0] for row in found.fetchall()}
 
 
 def handle(db: sqlite3.Connection, alert: int, address: Address, thread: str) -> str:

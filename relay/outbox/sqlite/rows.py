@@ -28,7 +28,8 @@ Row = tuple[Any, ...]
 EVENT: Final = "time, source, module, level, message, labels, origin, id, program, alert, reason, received_at"
 ALERT: Final = (
     "id, fingerprint, rule, module, level, title, state, first_seen, last_seen, count,"
-    " notified_count, notified_at, reminders, touched_at, hosts, standings, group_key"
+    " notified_count, notified_at, reminders, touched_at, hosts, standings, group_key,"
+    " hushed, acked_by, acked_until, step, stepped_at, equal_values"
 )
 DELIVERY: Final = (
     "id, alert, recipient, reason, backend, address, fallbacks, message, state, created_at,"
@@ -39,6 +40,7 @@ POSITION: Final = "source, dev, inode, path, offset, head, tail, seen_at"
 
 _encode: Final = msgspec.json.Encoder().encode
 _labels: Final = msgspec.json.Decoder(dict[str, str]).decode
+_equal: Final = msgspec.json.Decoder(tuple[tuple[str, ...], ...]).decode
 _hosts: Final = msgspec.json.Decoder(tuple[str, ...]).decode
 _standings: Final = msgspec.json.Decoder(tuple[Standing, ...]).decode
 _addresses: Final = msgspec.json.Decoder(tuple[Address, ...]).decode
@@ -103,6 +105,12 @@ def alert_row(alert: Alert, sample: Event | None, trace: Json | None) -> Row:
         dump(alert.hosts) if alert.hosts else "[]",
         dump(alert.standings) if alert.standings else "[]",
         alert.group,
+        alert.hushed,
+        alert.acked_by,
+        alert.acked_until,
+        alert.step,
+        alert.stepped_at,
+        dump(alert.equal) if alert.equal else "[]",
         None if sample is None else dump(sample),
         None if trace is None else dump(trace),
     )
@@ -128,6 +136,12 @@ def alert(row: Row) -> Alert:
         hosts=_hosts(row[14]),
         standings=_standings(row[15]) if row[15] != "[]" else (),
         group=row[16],
+        hushed=row[17],
+        acked_by=row[18],
+        acked_until=row[19],
+        step=row[20],
+        stepped_at=row[21],
+        equal=_equal(row[22]),
     )
 
 

@@ -13,8 +13,19 @@ from typing import Final, Self
 
 from relay.clock import Clock
 from relay.errors import StoreFullError
-from relay.models import Address, Alert, Attempt, CheckRecord, Delivery, DeliveryState, Json, Position
-from relay.outbox.sqlite import checks, holds, reads, seen, writes
+from relay.models import (
+    Address,
+    Alert,
+    Attempt,
+    CheckRecord,
+    Delivery,
+    DeliveryState,
+    Json,
+    Position,
+    Silence,
+    Withheld,
+)
+from relay.outbox.sqlite import checks, holds, reads, seen, silences, writes
 from relay.outbox.sqlite.lock import Lock
 from relay.outbox.sqlite.prepare import make_folder, prepare
 from relay.outbox.sqlite.reader import Reader
@@ -119,6 +130,21 @@ class SqliteStore:
 
     async def live_alerts(self) -> list[Alert]:
         return await self._reader.run(reads.live_alerts)
+
+    async def silences(self, *, ended_since: float | None = None) -> list[Silence]:
+        return await self._reader.run(silences.silences, ended_since)
+
+    async def withheld(self) -> list[Withheld]:
+        return await self._reader.run(silences.withheld)
+
+    async def unaccepted_alerts(self, alerts: Sequence[int]) -> set[int]:
+        return await self._reader.run(reads.unaccepted_alerts, alerts)
+
+    async def recall(self, name: str) -> str:
+        return await self._reader.run(silences.recall, name)
+
+    async def keep(self, name: str, text: str) -> None:
+        await self._writer.make(partial(silences.keep, name=name, text=text))
 
     async def recent_ids(self, since: float, most: int) -> list[tuple[str, str]]:
         return await self._reader.run(reads.recent_ids, since, most)

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from relay.models import Alert, AlertState, Delivery
 from relay.outbox.retry import revived
-from relay.outbox.sqlite import checks, holds, rows
+from relay.outbox.sqlite import checks, holds, rows, silences
 from relay.outbox.sqlite.wide import wide
 from relay.outbox.store import Commit, Settlement
 
@@ -25,6 +25,8 @@ _UPSERT_ALERTS: Final = """
         notified_count = excluded.notified_count, notified_at = excluded.notified_at,
         reminders = excluded.reminders, touched_at = excluded.touched_at, hosts = excluded.hosts,
         standings = excluded.standings, group_key = excluded.group_key,
+        hushed = excluded.hushed, acked_by = excluded.acked_by, acked_until = excluded.acked_until,
+        step = excluded.step, stepped_at = excluded.stepped_at, equal_values = excluded.equal_values,
         sample = coalesce(excluded.sample, sample), trace = coalesce(excluded.trace, trace)
 """
 _UPDATE_DELIVERIES: Final = """
@@ -59,6 +61,7 @@ def commit(db: sqlite3.Connection, batch: Commit) -> None:
     holds.put(db, batch.holds, batch.holds_over)
     gone = [rows.position_key(position) for position in batch.forgotten]
     wide(db, "DELETE FROM positions WHERE (source, dev, inode) IN (", gone, ")")
+    silences.put(db, batch.silences, batch.withheld, batch.closed)
     read = [rows.position_row(position) for position in batch.positions]
     wide(db, f"INSERT INTO positions ({rows.POSITION})", read, _UPSERT_POSITIONS)
     checks.put(db, batch.checks)
@@ -200,6 +203,7 @@ def sweep(db: sqlite3.Connection, limits: Limits, next_id: int) -> int:
         _sweep_events(db, limits.events_before, limits.max_events)
         + _sweep_deliveries(db, limits.deliveries_before)
         + _sweep_alerts(db, limits.alerts_before)
+        + silences.sweep(db, limits.alerts_before, SLICE)
     )
     if deleted:
         keep_next_id(db, next_id)
