@@ -194,7 +194,10 @@ class Asking:
             "logfmt": [rf"=\"?(?:{numbers})\"?(?:\s|$)"],
         }.get(self._settings.format, [])
         # A line that isn't of its format is read as plain text.
-        return _Need((headers.high_words(level), rf"^\[?[{headers.high_letters(level)}] ?\d", *ways))
+        words = headers.high_words(level)
+        if self._settings.format in _MEMBERS:
+            words = f"(?i:{words})"  # a member's value may be written anyhow
+        return _Need((words, rf"^\[?[{headers.high_letters(level)}] ?\d", *ways))
 
     # --- all rules ---
 
