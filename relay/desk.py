@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from relay.clock import Clock
 from relay.control import Verb
@@ -28,6 +29,7 @@ class Desk:
         *,
         status: Callable[[], Awaitable[Json]],
         alert_of: Callable[[str], Alert | None],
+        counted: Callable[[str, str], Struct | None],
         notice: Callable[[str, float], None],
         reload: Callable[[], Awaitable[Prepared]],
     ) -> None:
@@ -35,6 +37,7 @@ class Desk:
         self._clock = clock
         self._status = status
         self._alert_of = alert_of
+        self._counted = counted
         self._notice = notice
         self._reload = reload
 
@@ -47,6 +50,7 @@ class Desk:
             "alert": self._on_alert,
             "live": self._on_live,
             "seen": self._on_seen,
+            "counted": self._on_counted,
             "outbox": self._on_outbox,
             "delivery": self._on_delivery,
             "retry": self._on_retry,
@@ -87,6 +91,10 @@ class Desk:
             "events": msgspec.to_builtins(await self._store.seen(since, MOST_SEEN)),
             "attempts": msgspec.to_builtins(await self._store.last_outcomes(since)),
         }
+
+    async def _on_counted(self, request: Json) -> Any:
+        """What a rule has counted under a key, for `relay explain`."""
+        return msgspec.to_builtins(self._counted(str(request["rule"]), str(request["key"])))
 
     async def _on_outbox(self, request: Json) -> Any:
         states = [DeliveryState(state) for state in request.get("states", ())]

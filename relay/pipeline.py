@@ -22,10 +22,12 @@ from relay.book import Book, RecentIds
 from relay.clock import Clock
 from relay.config.schema import Config, Rule
 from relay.errors import StoreBusyError, StoreFullError
+from relay.meters import Meters
 from relay.metrics import Histogram
 from relay.models import (
     Address,
     Alert,
+    AlertState,
     Batch,
     Delivery,
     DeliveryState,
@@ -35,8 +37,10 @@ from relay.models import (
     Reason,
 )
 from relay.outbox.store import Commit, Store, StoredEvent
-from relay.routing.decide import Decision, Told, decide, due, fold
-from relay.routing.fingerprint import Fingerprint, fingerprint
+from relay.routing.decide import Decision, Told, decide, due, ended, fold
+from relay.routing.fingerprint import Fingerprint
+from relay.routing.meters.base import Arrived, Held, Outcome
+from relay.routing.meters.kinds import subject
 from relay.routing.recipients import expected_by, needs_event, reached_by
 from relay.routing.render import message
 from relay.routing.ruleset import Ruleset
@@ -119,8 +123,20 @@ class Problem(Struct):
     rule: Rule
     fingerprint: Fingerprint
     events: list[Event] = field(default_factory=list)
-    alert: int = 0  # the alert's id, once decided
+    ending: set[int] = field(default_factory=set)  # `id()` of those that end a pair
+    held: dict[int, Held] = field(default_factory=dict)  # those that go no further, by `id()`
+    alert: int = 0  # the alert's id, once decided; that of a live one for what is held
     reason: str = ""
+
+    def fate(self, event: Event) -> tuple[int, str]:
+        """The alert and the reason that are stored with the event."""
+        held = self.held.get(id(event))
+        return self.alert, self.reason if held is None else str(held)
+
+    def reason_of(self, event: Event) -> str:
+        """The named reason alone."""
+        held = self.held.get(id(event))
+        return self.reason if held is None else held.reason.value
 
 
 class Sorted(Struct):
@@ -148,6 +164,7 @@ class Pipeline:
     ) -> None:
         self.rules = rules  # assigned by a reload; read once per batch
         self.book = Book(self._due)
+        self.meters = Meters()
         self.turned_at = clock.monotonic()
         self.counts: Counter[str] = Counter()  # events by what became of them, for `relay status`
         self.tally: Counter[tuple[str, str, str]] = Counter()  # events by (source, rule, reason)
@@ -188,15 +205,17 @@ class Pipeline:
         commit = Commit()
         changed: dict[str, Alert] = {}
         for problem in problems.values():
-            self._decide(rules, problem, now, commit, changed)
+            await self._decide(rules, problem, now, commit, changed)
         await self._decide_due(rules, now, commit, changed)
+        await self._wake_meters(rules, now, commit, changed, rows)
+        commit.meters = self.meters.changed()
         for event, owner in rows:
-            alert, reason = (owner.alert, owner.reason) if owner else (0, Reason.NO_RULE.value)
+            alert, reason = owner.fate(event) if owner else (0, Reason.NO_RULE.value)
             commit.events.append(StoredEvent(event, alert, reason, now))
         self.tally.update([_counted_as(event, owner) for event, owner in rows])
         commit.alerts.extend(changed.values())
         self._take_positions(batches, commit)
-        if commit.events or commit.alerts or commit.positions:
+        if commit.events or commit.alerts or commit.positions or commit.meters:
             await self._write(commit)
         for latest in changed.values():
             self.book.put(latest)
@@ -205,6 +224,20 @@ class Pipeline:
             if each.done is not None:
                 each.done(None)
         self.turned_at = self._clock.monotonic()
+
+    async def recall(self) -> None:
+        """At start: what the rules have counted so far."""
+        self.meters.load(await self._store.meters(), self._clock.now())
+        await self.adopt(self.rules)
+
+    async def adopt(self, rules: Rules) -> None:
+        """These rules from now on; what is on its way stays as it was sorted."""
+        asked = [rule.name for rule in rules.config.rules if self.meters.is_new_to(rule)]
+        known = await self._store.fingerprints(asked) if asked else []
+        self.rules = rules
+        self.meters.apply(rules.by_name, self._clock.now())
+        self.meters.learn(known, self._clock.now())
+        self.book.reschedule()
 
     def waiting_positions(self) -> Sequence[Position]:
         """Positions handed over that aren't in the store yet."""
@@ -215,6 +248,7 @@ class Pipeline:
         return {
             "events": dict(self.counts),
             "live_alerts": len(self.book),
+            "meters": self.meters.status(),
             "waiting": len(self._intake),
             "full": self._intake.full,
             "store": self.stuck or "ok",
@@ -228,9 +262,10 @@ class Pipeline:
         wait = TURN
         if self._positions:
             wait = max(0.0, self._positions_at + POSITIONS_EVERY - self._clock.monotonic())
-        upcoming = self.book.next_due()
-        if upcoming is not None:
-            wait = min(wait, max(0.0, upcoming - self._clock.now()))
+        for upcoming in (self.book.next_due(), self.meters.next_due()):
+            if upcoming is not None:
+                in_grace = self._timers_from - self._clock.monotonic()
+                wait = min(wait, max(0.0, in_grace, upcoming - self._clock.now()))
         try:
             async with asyncio.timeout(wait):
                 return await self._intake.get(MOST_EVENTS)
@@ -247,14 +282,18 @@ class Pipeline:
                     self.counts["repeated_ids"] += 1
                     continue
                 owner: Problem | None = None
-                for rule in self._route(rules, event):
+                taken, ends = self._route(rules, event)
+                for rule in (*taken, *(rule for rule in ends if rule not in taken)):
                     self._serial += 1
-                    key = fingerprint(event, rule, serial=str(self._serial))
+                    key = subject(event, rule, serial=str(self._serial))
                     problem = problems.get(key.key)
                     if problem is None:
                         problem = problems[key.key] = Problem(rule, key)
                     problem.events.append(event)
-                    owner = owner or problem
+                    if rule in ends:
+                        problem.ending.add(id(event))
+                    if owner is None or owner.rule.absent is not None:
+                        owner = problem
                 self.counts["matched" if owner else "unmatched"] += 1
                 if owner or event.program:  # what a writer was told is stored, is stored
                     rows.append((event, owner))
@@ -262,35 +301,95 @@ class Pipeline:
                     self.tally[_counted_as(event, None)] += 1
         return Sorted(rules, batches, problems, rows)
 
-    def _route(self, rules: Rules, event: Event) -> Sequence[Rule]:
-        """The rules that take the event; none takes what relay itself has logged, or it would go round."""
-        found = rules.route(event)
-        if found and event.source != RELAY and own_log.is_own(event.message, event.labels):
-            self.counts["own_lines"] += 1
-            return ()
-        return found
+    def _route(self, rules: Rules, event: Event) -> tuple[Sequence[Rule], Sequence[Rule]]:
+        """The rules that take the event, and those of whose pair it is the end.
 
-    def _decide(
+        None takes what relay itself has logged, or it would go round.
+        """
+        found = rules.route(event)
+        if event.source == RELAY:
+            return found, ()
+        ends = rules.ruleset.ends(event)
+        if (found or ends) and own_log.is_own(event.message, event.labels):
+            self.counts["own_lines"] += 1
+            return (), ()
+        return found, ends
+
+    async def _decide(
         self, rules: Rules, problem: Problem, now: float, commit: Commit, changed: dict[str, Alert]
     ) -> None:
         """What one problem's events lead to: the alert as it is now, and what is owed to whom."""
         event, rule, key = problem.events[0], problem.rule, problem.fingerprint
         before = self.book.get(key.key)
-        reached = reached_by(rules.config, rule, now, event)
         if event.source == RELAY and "cleared" in event.labels:
             if before is None:
                 return
             over = structs.replace(rule, resolve_after=0.0)
-            decision = decide(over, before, None, reached, now)
-        else:
+            decision = decide(over, before, None, reached_by(rules.config, rule, now, event), now)
+            problem.alert, problem.reason = decision.alert.id, decision.reason.value
+            self._owe(rules, decision, before, event, now, commit)
+            changed[key.key] = decision.alert
+            return
+        problem.alert = before.id if before else 0
+        arrived = Arrived(problem.events, now, live=before is not None, ending=problem.ending)
+        outcome = self.meters.take(rule, key.key, arrived)
+        problem.held = {id(each): held for each, held in outcome.held}
+        await self._follow(rules, problem, outcome, now, commit, changed)
+
+    async def _follow(
+        self,
+        rules: Rules,
+        problem: Problem,
+        outcome: Outcome,
+        now: float,
+        commit: Commit,
+        changed: dict[str, Alert],
+    ) -> None:
+        """What a meter let pass becomes an alert, or part of one; then the alert may be over."""
+        rule, key = problem.rule, problem.fingerprint
+        before = changed.get(key.key) or self.book.get(key.key)
+        if outcome.told:
+            if before is not None and before.state is AlertState.RESOLVED:
+                commit.alerts.append(before)  # it ended in this very turn
+                before = None
+            occurrence = fold(outcome.told)
+            if outcome.earlier:
+                occurrence = structs.replace(
+                    occurrence,
+                    count=occurrence.count + outcome.earlier,
+                    first=min(occurrence.first, outcome.since),
+                )
+            reached = reached_by(rules.config, rule, now, outcome.told[0])
             new_id = before.id if before else self._store.next_ids(1)
-            occurrence = fold(problem.events)
             decision = decide(rule, before, occurrence, reached, now, new_id=new_id, fingerprint=key)
-        problem.alert, problem.reason = decision.alert.id, decision.reason.value
-        if before is None:
-            commit.samples[decision.alert.id] = event
-        self._owe(rules, decision, before, event, now, commit)
-        changed[key.key] = decision.alert
+            problem.alert, problem.reason = decision.alert.id, decision.reason.value
+            if before is None:
+                commit.samples[decision.alert.id] = outcome.told[0]
+            self._owe(rules, decision, before, outcome.told[0], now, commit, outcome.counted)
+            changed[key.key] = before = decision.alert
+        if outcome.over and before is not None and before.state is not AlertState.RESOLVED:
+            sample = outcome.held[-1][0] if outcome.held else None
+            about = await self._sample(before) if needs_event(rules.config, rule.to) else sample
+            reached = reached_by(rules.config, rule, now, about)
+            decision = ended(rule, before, reached, now, outcome.over)
+            self._owe(rules, decision, before, sample, now, commit, (outcome.over,))
+            changed[key.key] = decision.alert
+
+    async def _wake_meters(
+        self,
+        rules: Rules,
+        now: float,
+        commit: Commit,
+        changed: dict[str, Alert],
+        rows: list[tuple[Event, Problem | None]],
+    ) -> None:
+        """What rules make of time passing without an event; what they then tell of is stored like one."""
+        if self._clock.monotonic() < self._timers_from:
+            return
+        for rule, key, outcome in self.meters.wake(now, MOST_DUE):
+            problem = Problem(rule, Fingerprint(key, outcome.title))
+            await self._follow(rules, problem, outcome, now, commit, changed)
+            rows.extend((event, problem) for event in outcome.told)
 
     async def _decide_due(self, rules: Rules, now: float, commit: Commit, changed: dict[str, Alert]) -> None:
         """Alerts whose time has come without an event: reminders, resolutions, closing lines."""
@@ -327,13 +426,18 @@ class Pipeline:
         sample: Event | None,
         now: float,
         commit: Commit,
+        counted: tuple[str, ...] = (),
     ) -> None:
-        """Deliveries of one decision."""
+        """Deliveries of one decision, with what the rule counted, and what it held back until now."""
         if decision.reason is Reason.WINDOW or decision.reason is Reason.QUIET:
             return
-        commit.traces[decision.alert.id] = decision.trace
+        alert = decision.alert
+        counted += self.meters.owed(alert.rule, alert.fingerprint)
+        commit.traces[alert.id] = {**decision.trace, "counted": counted} if counted else decision.trace
         for told in decision.told:
-            commit.deliveries.append(self._delivery(rules, told, decision, before, sample, now))
+            commit.deliveries.append(self._delivery(rules, told, decision, before, sample, now, counted))
+        if decision.told:
+            self.meters.settle(alert.rule, alert.fingerprint, now)
 
     def _delivery(
         self,
@@ -343,6 +447,7 @@ class Pipeline:
         before: Alert | None,
         sample: Event | None,
         now: float,
+        counted: tuple[str, ...],
     ) -> Delivery:
         number = self._store.next_ids(1)
         own = sample is not None and sample.source == RELAY
@@ -358,7 +463,7 @@ class Pipeline:
             reason=Reason.OPERATORS if own else told.reason,
             address=first,
             fallbacks=tuple(others),
-            message=message(decision, before, sample, f"{self._store.id}-{number}", told),
+            message=message(decision, before, sample, f"{self._store.id}-{number}", told, counted),
             state=DeliveryState.SENDING if seated else DeliveryState.PENDING,
             created_at=due_at,  # what waits for someone's hours isn't late then
             next_at=due_at,
@@ -429,6 +534,7 @@ class Pipeline:
         if abs(offset - self._offset) > CLOCK_SET:
             log.warning("clock_was_set", seconds=round(offset - self._offset, 1))
             self.book.reschedule()
+            self.meters.clock_set(offset - self._offset, self._clock.now())
         self._offset = offset
 
 
@@ -436,4 +542,4 @@ def _counted_as(event: Event, owner: Problem | None) -> tuple[str, str, str]:
     """(source, rule, reason)."""
     if owner is None:
         return event.source, "", Reason.NO_RULE.value
-    return event.source, owner.rule.name, owner.reason
+    return event.source, owner.rule.name, owner.reason_of(event)

@@ -43,6 +43,7 @@ LAYERS: list[set[str]] = [
         "health",
         "heart",
         "lane",
+        "meters",
         "ping",
         "pipeline",
         "reload",

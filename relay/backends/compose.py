@@ -96,12 +96,18 @@ def compose(message: Message, now: float) -> Composition:
 def _facts(message: Message, now: float) -> tuple[tuple[str, str], ...]:
     labels = (f"{name}={value}" for name, value in message.labels.items() if name != "host")
     return (
+        ("counted", _counted(message.counted)),
         ("seen", _seen(message, now)),
         ("host", _hosts(message.hosts)),
         ("from", ", ".join(part for part in (message.source, message.origin) if part)),
         ("rule", message.rule),
         ("labels", " ".join(labels)),
     )
+
+
+def _counted(counted: tuple[str, ...]) -> str:
+    first, *others = counted or ("",)
+    return f"{first}: {'; '.join(others)}" if others else first
 
 
 def _seen(message: Message, now: float) -> str:

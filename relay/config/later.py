@@ -16,10 +16,6 @@ LATER: Final[Mapping[Any, Mapping[str, str]]] = {
         "watchdog": "nothing is probed or restarted",
     },
     Rule: {
-        "threshold": "the first event is told at once",
-        "absent": "nobody is told when events stay away",
-        "rate": "how fast events come is not looked at",
-        "pair": "an event is not paired with the one that ends it",
         "group_by": "each problem is told by itself",
         "inhibit": "no alert holds back another",
         "escalate": "reminders go to the same recipients",

@@ -18,7 +18,13 @@ APPLICATION_ID: Final = int.from_bytes(b"rely")  # marks the file as ours (PRAGM
 # Step n turns version n into n + 1. Released steps never change; a new version is a new step.
 STEPS: Final[tuple[str, ...]] = tuple(
     resources.files(__package__).joinpath(name).read_text("utf-8")
-    for name in ("schema.sql", "schema_receipts.sql", "schema_limits.sql", "schema_standings.sql")
+    for name in (
+        "schema.sql",
+        "schema_receipts.sql",
+        "schema_limits.sql",
+        "schema_standings.sql",
+        "schema_meters.sql",
+    )
 )
 
 

@@ -14,13 +14,13 @@ from typing import Final, Self
 from relay.clock import Clock
 from relay.errors import StoreFullError
 from relay.models import Address, Alert, Attempt, Delivery, DeliveryState, Json, Position
-from relay.outbox.sqlite import reads, seen, writes
+from relay.outbox.sqlite import meters, reads, seen, writes
 from relay.outbox.sqlite.lock import Lock
 from relay.outbox.sqlite.prepare import make_folder, prepare
 from relay.outbox.sqlite.reader import Reader
 from relay.outbox.sqlite.reserve import Reserve
 from relay.outbox.sqlite.writer import Work, Writer
-from relay.outbox.store import AlertRow, Commit, Seen, Settlement, StoredEvent, Tried
+from relay.outbox.store import AlertRow, Commit, MeterRow, Seen, Settlement, StoredEvent, Tried
 
 BUSY_TIMEOUT: Final = 5.0  # seconds that a write waits for another process's lock
 
@@ -134,6 +134,12 @@ class SqliteStore:
 
     async def positions(self) -> list[Position]:
         return await self._reader.run(reads.positions)
+
+    async def meters(self) -> list[MeterRow]:
+        return await self._reader.run(meters.read)
+
+    async def fingerprints(self, rules: Sequence[str]) -> list[tuple[str, str]]:
+        return await self._reader.run(meters.fingerprints, rules)
 
     async def alerts(self, *, states: Sequence[str] = (), most: int = 100) -> list[AlertRow]:
         return await self._reader.run(reads.alerts, states, most)
