@@ -83,6 +83,33 @@ class Distinct(Struct, frozen=True):
         return replace(state, values=values, touched_at=state.touched_at + seconds)
 
 
+class _Time:
+    """When a value came, and the events of then that are held back."""
+
+    __slots__ = ("at", "held", "into", "is_gone")
+
+    def __init__(self, at: int, held: int = 0) -> None:
+        self.at = at
+        self.held = held
+        self.into = self  # the time that this one was joined to
+        self.is_gone = False
+
+    def now(self) -> _Time:
+        """The time that stands for this one."""
+        time = self
+        while time.into is not time:
+            time = time.into
+        return time
+
+
+class _Window(Struct, frozen=True):
+    """The values between two times."""
+
+    values: dict[str, None]
+    first: int
+    last: int
+
+
 class _Counting:
     """One call of `take`: the state thawed."""
 
@@ -91,10 +118,13 @@ class _Counting:
         self._span = int(settings.within / _STEP + 1e-6)
         self._most = max(_LEAST_VALUES, 2 * settings.count)
         self._now = now
-        self._values = {value: [[at, held] for at, held in times] for value, times in state.values}
+        self._values = {value: [_Time(at, held) for at, held in times] for value, times in state.values}
+        self._newest = max((time.at for times in self._values.values() for time in times), default=0)
         self._strays = state.strays
-        self._waiting: list[tuple[Event, list[int], Held]] = []  # held back in this call, with their times
+        self._waiting: list[tuple[Event, _Time, Held]] = []  # held back in this call
         self._lost: list[tuple[Event, Held]] = []
+        self._holding = any(time.held for times in self._values.values() for time in times)
+        self._window: _Window | None = None  # the latest that was looked at
         self._told: list[Event] = []
         self._earlier = 0
         self._since = float("inf")
@@ -110,21 +140,22 @@ class _Counting:
         at = int(when(event, self._now) / _STEP)
         times = self._values.pop(value, [])
         self._values[value] = times  # at the end: the latest to arrive
-        mine = next((time for time in times if time[0] == at), None)
+        mine = next((time for time in times if time.at == at), None)
         if mine is None:
-            mine = [at, 0]
+            mine = _Time(at)
             times.append(mine)
-        values, first, last = self._fullest(at)
-        if len(values) < self._settings.count:
-            self._hold(event, mine, len(values))
+        self._window = window = self._same(value, at) or self._fullest(at)
+        self._newest = max(self._newest, at)
+        if len(window.values) < self._settings.count:
+            self._hold(event, mine, len(window.values))
         else:
-            self._pass(event, values, first, last)
+            self._pass(event, window)
         self._trim(times)
 
     def outcome(self) -> Outcome:
         """What came of all."""
         values = tuple(
-            (value, tuple((at, held) for at, held in times)) for value, times in self._values.items()
+            (value, tuple((time.at, time.held) for time in times)) for value, times in self._values.items()
         )
         return Outcome(
             state=Values(self._settings.of, values, self._strays, self._now),
@@ -135,62 +166,84 @@ class _Counting:
             counted=self._counted,
         )
 
-    def _hold(self, event: Event, time: list[int], number: int) -> None:
+    def _hold(self, event: Event, time: _Time, number: int) -> None:
         settings = self._settings
         within = format_duration(settings.within)
         why = f"{number:,} of {settings.count:,} values of {settings.of} within {within}"
-        time[1] += 1
+        time.held += 1
+        self._holding = True
         self._waiting.append((event, time, Held(Reason.BELOW, why)))
 
-    def _pass(self, event: Event, values: list[str], first: int, last: int) -> None:
+    def _pass(self, event: Event, window: _Window) -> None:
         """The event and what was held back in its window; what was held back elsewhere never will be."""
         if not self._counted:
-            span = format_duration((last - first) * _STEP)
+            values, span = list(window.values), format_duration((window.last - window.first) * _STEP)
             self._counted = (f"{len(values):,} values of {self._settings.of} in {span}", *_listed(values))
-        here = [each for each in self._waiting if first <= each[1][0] <= last]
-        self._lost += [(each[0], each[2]) for each in self._waiting if not first <= each[1][0] <= last]
-        self._waiting = []
-        self._told += [each[0] for each in here]
+        if self._holding:
+            self._release(window.first, window.last)
         self._told.append(event)
-        freed = 0
-        for times in self._values.values():
-            for time in times:
-                if first <= time[0] <= last:
-                    freed += time[1]
-                    self._since = min(self._since, time[0] * _STEP) if time[1] else self._since
-                else:
-                    self._strays += time[1]
-                time[1] = 0
-        self._earlier += freed - len(here)
 
-    def _trim(self, times: list[list[int]]) -> None:
+    def _release(self, first: int, last: int) -> None:
+        freed = here = 0
+        for event, time, held in self._waiting:
+            if not time.now().is_gone and first <= time.now().at <= last:
+                here += 1
+                self._told.append(event)
+            else:
+                self._lost.append((event, held))
+        for time in (time for times in self._values.values() for time in times):
+            if first <= time.at <= last:
+                freed += time.held
+                self._since = min(self._since, time.at * _STEP) if time.held else self._since
+            else:
+                self._strays += time.held
+            time.held = 0
+        self._earlier += freed - here
+        self._waiting, self._holding = [], False
+
+    def _trim(self, times: list[_Time]) -> None:
         """Few times of this value, few values."""
         if len(times) > TIMES:
-            at, held = dropped = times.pop(0)
-            if abs(at - times[0][0]) <= self._span:
-                times[0][1] += held  # as good as then
-                self._waiting = [
-                    (event, times[0] if time is dropped else time, why) for event, time, why in self._waiting
-                ]
+            dropped = times.pop(0)
+            if abs(dropped.at - times[0].at) <= self._span:  # as good as then
+                times[0].held += dropped.held
+                dropped.into = times[0]
             else:
                 self._forget([dropped])
         if len(self._values) > self._most:
             self._forget(self._values.pop(next(iter(self._values))))
 
-    def _forget(self, times: list[list[int]]) -> None:
+    def _forget(self, times: list[_Time]) -> None:
         for dropped in times:
-            self._strays += dropped[1]
-            self._lost += [(event, held) for event, time, held in self._waiting if time is dropped]
-            self._waiting = [each for each in self._waiting if each[1] is not dropped]
+            self._strays += dropped.held
+            dropped.is_gone = True
 
-    def _fullest(self, at: int) -> tuple[list[str], int, int]:
-        """The values of the window with most of them among those that hold `at`; its first and last time."""
+    def _same(self, value: str, at: int) -> _Window | None:
+        """The latest window, grown to `at`, where no other can hold more values.
+
+        A full one that is near enough; or one that has the value already, for the newest event, or where
+        there aren't values enough for any to be full.
+        """
+        window = self._window
+        if window is None:
+            return None
+        first, last = min(window.first, at), max(window.last, at)
+        if last - first > self._span:
+            return None
+        if len(window.values) >= self._settings.count:
+            return _Window({**window.values, value: None}, first, last)
+        is_newest = at >= self._newest and window.last >= self._newest
+        is_settled = is_newest or len(self._values) < self._settings.count
+        return _Window(window.values, first, last) if is_settled and value in window.values else None
+
+    def _fullest(self, at: int) -> _Window:
+        """The window with most values among those that hold `at`."""
         span = self._span
         near = sorted(
-            (time, value)
+            (time.at, value)
             for value, times in self._values.items()
-            for time, _ in times
-            if -span <= time - at <= span
+            for time in times
+            if -span <= time.at - at <= span
         )
         best, bounds = 0, (0, 0)
         inside: Counter[str] = Counter()
@@ -203,8 +256,8 @@ class _Counting:
             if near[start][0] <= at <= time and len(inside) > best:
                 best, bounds = len(inside), (start, place)
         start, end = bounds
-        values = list(dict.fromkeys(value for _, value in near[start : end + 1]))
-        return values, near[start][0], near[end][0]
+        values = dict.fromkeys(value for _, value in near[start : end + 1])
+        return _Window(values, near[start][0], near[end][0])
 
 
 def _take_out(inside: Counter[str], value: str) -> None:

@@ -22,7 +22,7 @@ from relay.values import format_duration
 
 EXACT: Final = 128  # events up to which each point in time is kept by itself
 KEEP: Final = 86400.0  # seconds that what was held back is remembered at least
-_LEAST_POINTS: Final = 32
+_LEAST_POINTS: Final = 16
 
 
 class Points(Struct, frozen=True, gc=False, tag="threshold", tag_field="kind"):
@@ -109,32 +109,31 @@ class _Counting:
         self._points: dict[int, list[int]] = {at: [count, held] for at, count, held in state.points}
         self._said = state.said
         self._strays = state.strays
-        self._waiting: list[tuple[Event, int, Held]] = []  # held back in this call
-        self._lost: list[tuple[Event, int, Held]] = []  # of these, what no window can hold any more
+        self._waiting: list[tuple[Event, int, list[int], Held]] = []  # held back in this call, with its point
+        self._lost: list[tuple[Event, Held]] = []  # of these, what no window can hold any more
+        self._holding = any(held for _, _, held in state.points)
         self._told: list[Event] = []
         self._earlier = 0
         self._since = float("inf")
         self._counted: tuple[str, ...] = ()
-        self._full_at: int | None = None  # the latest point that was found in a full window
+        self._full: tuple[int, int, int] | None = None  # the latest window that was found full
 
     def add(self, event: Event) -> None:
         """One more."""
         at = int(when(event, self._now) / self._step)
-        count, held = self._points.pop(at, (0, 0))
-        self._points[at] = [count + 1, held]  # at the end: the latest to arrive
-        if at == self._full_at:
-            self._told.append(event)
-            return
+        point = self._points.pop(at, None) or [0, 0]
+        point[0] += 1
+        self._points[at] = point  # at the end: the latest to arrive
         if not self._counted:
             self._said = listed(self._said, at, event)
-        first, last, total = self._fullest(at)
+        first, last, total = window = self._still_full(at) or self._fullest(at)
         if total < self._settings.count:
-            self._hold(event, at, total)
+            self._hold(event, at, point, total)
         else:
-            self._full_at = at
+            self._full = window
             self._pass(event, first, last, total)
         if len(self._points) > self._most:
-            self._drop(next(iter(self._points)))
+            self._strays += self._points.pop(next(iter(self._points)))[1]
 
     def outcome(self) -> Outcome:
         """What came of all."""
@@ -147,21 +146,17 @@ class _Counting:
                 self._now,
             ),
             told=tuple(self._told),
-            held=tuple((event, held) for event, _, held in (*self._lost, *self._waiting)),
+            held=(*self._lost, *((event, held) for event, _, _, held in self._waiting)),
             earlier=self._earlier,
             since=self._since,
             counted=self._counted,
         )
 
-    def _hold(self, event: Event, at: int, total: int) -> None:
+    def _hold(self, event: Event, at: int, point: list[int], total: int) -> None:
         wanted = f"{total:,} of {self._settings.count:,} within {format_duration(self._settings.within)}"
-        self._points[at][1] += 1
-        self._waiting.append((event, at, Held(Reason.BELOW, wanted)))
-
-    def _drop(self, dropped: int) -> None:
-        self._strays += self._points.pop(dropped)[1]
-        self._lost += [each for each in self._waiting if each[1] == dropped]
-        self._waiting = [each for each in self._waiting if each[1] != dropped]
+        point[1] += 1
+        self._holding = True
+        self._waiting.append((event, at, point, Held(Reason.BELOW, wanted)))
 
     def _pass(self, event: Event, first: int, last: int, total: int) -> None:
         """The event and what was held back in its window; what was held back elsewhere never will be."""
@@ -170,20 +165,35 @@ class _Counting:
                 f"{total:,} in {format_duration((last - first) * self._step)}",
                 *said(self._said, first, last),
             )
-        here = [each for each in self._waiting if first <= each[1] <= last]
-        self._waiting = [each for each in self._waiting if not first <= each[1] <= last]
-        self._told += [each[0] for each in here]
+        if self._holding:
+            self._release(first, last)
         self._told.append(event)
-        freed = 0
-        for at, counts in self._points.items():
-            if first <= at <= last:
-                freed += counts[1]
-                if counts[1]:
-                    self._since = min(self._since, at * self._step)
+
+    def _release(self, first: int, last: int) -> None:
+        freed = here = 0
+        for event, at, point, held in self._waiting:
+            if first <= at <= last and self._points.get(at) is point:
+                here += 1
+                self._told.append(event)
             else:
-                self._strays += counts[1]
-            counts[1] = 0
-        self._earlier += freed - len(here)
+                self._lost.append((event, held))
+        for at, point in self._points.items():
+            if first <= at <= last:
+                freed += point[1]
+                self._since = min(self._since, at * self._step) if point[1] else self._since
+            else:
+                self._strays += point[1]
+            point[1] = 0
+        self._earlier += freed - here
+        self._waiting, self._holding = [], False
+
+    def _still_full(self, at: int) -> tuple[int, int, int] | None:
+        """The latest full window with the event at `at`, where it is near enough."""
+        if self._full is None:
+            return None
+        first, last, total = self._full
+        inside = max(last, at) - min(first, at) <= self._span
+        return (min(first, at), max(last, at), total + 1) if inside else None
 
     def _fullest(self, at: int) -> tuple[int, int, int]:
         """First and last point, and the events, of the fullest window that holds `at`."""
