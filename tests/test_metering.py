@@ -54,7 +54,7 @@ class Stage:
         self.clock = FakeClock()
         self.store: SqliteStore
         self.pipeline: Pipeline
-        self.rules = RULES
+        self.rules: tuple[Rule, ...] = RULES
 
     async def start(self) -> None:
         self.store = await SqliteStore.open(str(self.path), self.clock)

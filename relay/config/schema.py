@@ -224,6 +224,11 @@ class Rule(Hours, frozen=True, kw_only=True):
         return self.continue_ or self.absent is not None
 
     @property
+    def ending(self) -> Rule | None:
+        """A rule of the same name that takes what ends its pair; None if it has none."""
+        return Rule(name=self.name, match=self.pair.ends, continue_=True) if self.pair is not None else None
+
+    @property
     def stands(self) -> bool:
         """Whether its alerts are over when a condition is, not when it is quiet."""
         return self.absent is not None or self.rate is not None or self.pair is not None

@@ -187,7 +187,5 @@ def _candidates(
 
 def _ends(rules: tuple[Rule, ...]) -> Ruleset | None:
     """What ends a pair, asked like rules of their own; None where no rule waits for such."""
-    ends = tuple(
-        Rule(name=rule.name, match=rule.pair.ends, continue_=True) for rule in rules if rule.pair is not None
-    )
+    ends = tuple(rule.ending for rule in rules if rule.ending is not None)
     return Ruleset(Config(rules=ends)) if ends else None
