@@ -180,7 +180,7 @@ async def test_nothing_for_ten_minutes_is_told_reminded_and_over(stage: Stage) -
     assert await stage.told() == []
     await stage.pass_time(2)
     (message,) = await stage.messages()
-    assert (message.reason, message.title) == (Reason.FIRST, "nothing matched for 10 min")
+    assert (message.reason, message.title) == (Reason.FIRST, "wait: nothing matched for 10 min")
     assert message.text == "nothing matched for 10 min; wanted: something every 10 min"
     await stage.restart(5)
     await stage.pass_time(3700)  # it stands: a reminder, though nothing new happened
@@ -219,7 +219,7 @@ async def test_a_jump_is_told_and_over_by_time_alone(stage: Stage) -> None:
     assert await stage.told() == [Reason.FIRST]  # that of the rule that waits for `beat`
     await stage.take(*(stage.event("slow answer", module=f"m{number % 5}") for number in range(50)))
     message = (await stage.messages())[-1]
-    assert (message.rule, message.title) == ("fast", "5 times as many as usual")
+    assert (message.rule, message.title) == ("fast", "fast: 5 times as many as usual")
     assert message.counted[0].endswith(" in 1 min")
     assert message.counted[1].startswith("usually ")
     assert message.count == int(message.counted[0].split()[0])

@@ -114,7 +114,7 @@ def _seen(message: Message, now: float) -> str:
     if message.count < 1:
         return ""
     if message.count == 1:
-        return f"once, {moment(message.last_seen, now)}"
+        return f"once, {moment(message.first_seen, now)}"
     return f"{message.count:,} times, {_span(message, now, seconds=True)}"
 
 

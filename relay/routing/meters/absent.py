@@ -35,6 +35,7 @@ class Absent(Struct, frozen=True):
     """The meter of a rule with `absent`."""
 
     settings: schema.Absent
+    name: str = ""  # the rule's: what is missing
 
     @property
     def grace(self) -> float:
@@ -84,7 +85,7 @@ class Absent(Struct, frozen=True):
             f"{format_duration(self.settings.for_)}",
             origin="absent",
         )
-        title = f"nothing matched for {format_duration(self.settings.for_)}"
+        title = f"{self.name}: nothing matched for {format_duration(self.settings.for_)}"
         return Outcome(state=replace(state, fired=now), told=(event,), title=title)
 
     def owed(self, state: Last) -> tuple[str, ...]:

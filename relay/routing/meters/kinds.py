@@ -35,7 +35,8 @@ def meter_of(rule: Rule) -> Meter | None:
         return Distinct(rule.distinct)
     if rule.absent is not None:
         given = rule.absent
-        return Absent(given if isinstance(given, schema.Absent) else schema.Absent(for_=given))
+        settings = given if isinstance(given, schema.Absent) else schema.Absent(for_=given)
+        return Absent(settings, rule.name)
     if rule.rate is not None:
         return Rate(rule.rate)
     if rule.pair is not None:
@@ -58,8 +59,8 @@ def subject(event: Event, rule: Rule, serial: str = "") -> Fingerprint:
 
 def of_rule(rule: Rule) -> Fingerprint:
     """The one alert of a rule that counts all that it takes."""
-    title = f"{rule.rate.factor:g} times as many as usual" if rule.rate is not None else rule.name
-    return of_parts(rule.name, title, "rule")
+    what = f": {rule.rate.factor:g} times as many as usual" if rule.rate is not None else ""
+    return of_parts(rule.name, f"{rule.name}{what}", "rule")
 
 
 def written(state: msgspec.Struct) -> bytes:

@@ -11,7 +11,7 @@ from tests.routing.meters.rig import NOW, Driven, at
 
 
 def meter(for_: float = 600.0, grace: float | None = None) -> Absent:
-    return Absent(schema.Absent(for_=for_, grace=grace))
+    return Absent(schema.Absent(for_=for_, grace=grace), "beat")
 
 
 def test_it_fires_once_when_nothing_came_for_so_long_and_is_over_when_something_does() -> None:
@@ -24,7 +24,7 @@ def test_it_fires_once_when_nothing_came_for_so_long_and_is_over_when_something_
     (event,) = fired.told
     assert (event.level, event.time) == (Level.ERROR, NOW + 700)
     assert event.message == "nothing matched for 10 min; wanted: something every 10 min"
-    assert fired.title == "nothing matched for 10 min"
+    assert fired.title == "beat: nothing matched for 10 min"
     over = driven.take(1300, at(1300)).over
     assert over == "something matched again, after 20 min"
     assert [when for when, _ in driven.until(10_000)] == [1900]
