@@ -41,17 +41,21 @@ from relay.feedback import heed
 from relay.feeds import Feeds
 from relay.heart import Heart, Part
 from relay.models import AlertState, Batch, Event, Json, Level, Message, Reason
+from relay.outages import within_hours
 from relay.outbox.sqlite import SqliteStore
 from relay.outbox.store import Store
 from relay.ping import Pinger
 from relay.pipeline import RELAY, Pipeline, Rules
 from relay.reload import Edits, Prepared, prepare
+from relay.routing.hold import restored
 from relay.routing.recipients import told_now
 from relay.scan import engine
 from relay.scope import serving
 from relay.sources.intake import Intake
 from relay.sources.trouble import Trouble
 from relay.vitals import Vitals
+from relay.watchdog.desk import WatchdogDesk
+from relay.watchdog.service import Watchdog
 from relay.web.inside import Inside, Tallies
 from relay.web.port import Port
 
@@ -89,13 +93,22 @@ class App:
         log_guard.guard(_secrets(rules.config))
         self._intake = Intake()
         self._dispatcher = Dispatcher(store, clock, self.report)
+        self._watchdog = Watchdog(self._intake.put_nowait, clock, rules.config, self.report, within_hours)
         self._pipeline = Pipeline(
-            self._intake, store, clock, rules, self._dispatcher, RecentIds(), stuck=self._tell_directly
+            self._intake,
+            store,
+            clock,
+            rules,
+            self._dispatcher,
+            RecentIds(),
+            stuck=self._tell_directly,
+            watched=self._watchdog,
         )
         self._dispatcher.templates.apply(rules.config)
         self._heart = Heart(clock)
         self._heart.join(Part("the pipeline", lambda: self._pipeline.turned_at))
         self._heart.join(Part("the dispatcher", lambda: self._dispatcher.turned_at))
+        self._heart.join(Part("the watchdog", lambda: self._watchdog.turned_at))
         self._vitals = Vitals(clock, self._intake, self._pipeline.commit_seconds, self.report)
         self._pinger = Pinger(session, clock, rules.config.ping, self._unfit, self.report)
         self._drill = Drill(store, clock, self._intake, lambda: self._rules.config, self.report)
@@ -106,7 +119,7 @@ class App:
             events=self._pipeline.tally.total,
             tell=self._tell_of_absence,
         )
-        self._verbs = self._desk().verbs()
+        self._verbs = {**self._desk().verbs(), **WatchdogDesk(self._watchdog).verbs()}
         self._port = Port(self._inside(), rules.config.http, self.report)
         self._feeds = Feeds(
             self._intake,
@@ -142,6 +155,7 @@ class App:
                         self._life.run(),
                         self._follow_edits(),
                         self._sweep(),
+                        self._watchdog.run(),
                     ):
                         await self._feeds.run(self._stop, self._rules.config.sources, self._ready)
                         await self._life.note()
@@ -190,10 +204,13 @@ class App:
         await self._life.begin()
         recovered = await self._store.recover(now, all_leases=True)
         for alert in await self._store.live_alerts():
-            self._pipeline.book.put(alert)
+            self._pipeline.remember(alert)
+        self._pipeline.holds.load(restored(held.state) for held in await self._store.holds())
+        self._pipeline.holds.prune()
         await self._pipeline.recall()
         for program, number in await self._store.recent_ids(now - IDS_WINDOW, IDS_MOST):
             self._pipeline.ids.add(program, number)
+        self._watchdog.remember(await self._store.checks())
         log.info("store_opened", live_alerts=len(self._pipeline.book), interrupted=recovered)
 
     def _ready(self) -> None:
@@ -234,6 +251,7 @@ class App:
             counted=self._pipeline.meters.state,
             notice=self._dispatcher.notice,
             reload=self.reload,
+            holds=self._pipeline.holds.all,
         )
 
     def _inside(self) -> Inside:
@@ -324,6 +342,7 @@ class App:
         self._dispatcher.templates.apply(rules.config)
         self._port.apply(rules.config.http)
         self._pinger.wanted = rules.config.ping
+        self._watchdog.apply(rules.config)
         await self._swap_backends(backends)
         if old.config.sources != rules.config.sources:
             await self._feeds.apply(rules.config.sources)

@@ -78,9 +78,9 @@ async def _message(delivery: Delivery, store: Store, now: float) -> Message:
     """The message as of now: how late it is, and what it may update or reply to."""
     late = now - delivery.created_at
     handle = ""
-    if delivery.alert and delivery.reason is not Reason.FIRST:
+    if (delivery.alert or delivery.thread) and delivery.reason is not Reason.FIRST:
         try:
-            handle = await store.handle(delivery.alert, delivery.address)
+            handle = await store.handle(delivery.alert, delivery.address, delivery.thread)
         except StoreError as error:
             log.warning("handle_not_found", delivery=delivery.id, error=str(error))
     if late < LATE and not handle:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +13,7 @@ from relay.control import Verb
 from relay.models import Alert, DeliveryState, Json
 from relay.outbox.store import Store
 from relay.reload import Prepared
+from relay.routing.hold import Hold, dumped
 
 MOST_ROWS: Final = 1000
 MOST_SEEN: Final = 5000  # kinds of events that `relay check` is told of
@@ -32,6 +33,7 @@ class Desk:
         counted: Callable[[str, str], Struct | None],
         notice: Callable[[str, float], None],
         reload: Callable[[], Awaitable[Prepared]],
+        holds: Callable[[], Sequence[Hold]],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -40,6 +42,7 @@ class Desk:
         self._counted = counted
         self._notice = notice
         self._reload = reload
+        self._holds = holds
 
     def verbs(self) -> Mapping[str, Verb]:
         """By the name used on the control socket."""
@@ -51,6 +54,7 @@ class Desk:
             "live": self._on_live,
             "seen": self._on_seen,
             "counted": self._on_counted,
+            "holds": self._on_holds,
             "outbox": self._on_outbox,
             "delivery": self._on_delivery,
             "retry": self._on_retry,
@@ -95,6 +99,10 @@ class Desk:
     async def _on_counted(self, request: Json) -> Any:
         """What a rule has counted under a key, for `relay explain`."""
         return msgspec.to_builtins(self._counted(str(request["rule"]), str(request["key"])))
+
+    async def _on_holds(self, _: Json) -> Any:
+        """What holds messages back, for `relay explain`."""
+        return [dumped(hold) for hold in self._holds()]
 
     async def _on_outbox(self, request: Json) -> Any:
         states = [DeliveryState(state) for state in request.get("states", ())]

@@ -14,7 +14,7 @@ from typing import Final
 from msgspec import structs
 
 from relay.models import AlertState, Delivery, Level, Message
-from relay.text import one_line
+from relay.text import entry
 
 MOST: Final = 15  # alerts in one message: their lines fit even a robot that takes 2,048 bytes
 LINE: Final = 80  # bytes of UTF-8 for each
@@ -53,9 +53,8 @@ def together(groups: Iterable[Group], most: int) -> list[Group]:
 
 def subject(delivery: Delivery) -> object:
     """Equal for one decision told to several: their messages differ in nothing but the key."""
-    if not delivery.alert:
-        return delivery.id
-    return (delivery.alert, delivery.reason, delivery.created_at)
+    about = delivery.thread or delivery.alert
+    return (about, delivery.reason, delivery.created_at) if about else delivery.id
 
 
 def different(group: Sequence[Delivery]) -> list[Delivery]:
@@ -129,10 +128,4 @@ def joint(group: Sequence[Delivery], message: Message) -> Message:
 def line(message: Message) -> str:
     """`[ERROR] pay.refund: timeout after <num> ms (x12) #17`, in `LINE` bytes; the number is never cut."""
     tag = "RESOLVED" if message.state is AlertState.RESOLVED else message.level.name
-    count = f" (x{message.count})" if message.count > 1 else ""
-    end = f"{count} #{message.alert}" if message.alert else count
-    text = one_line(f"[{tag}] {message.module}: {message.title}")
-    most = LINE - len(end.encode())
-    if len(text.encode()) > most:
-        text = text.encode()[: most - 3].decode(errors="ignore") + "…"
-    return text + end
+    return entry(tag, message.module, message.title, message.count, message.alert, LINE)

@@ -110,6 +110,7 @@ class Alert(Struct, frozen=True, gc=False, kw_only=True):
     touched_at: float  # relay's clock at the latest event; quiet time counts from here
     hosts: tuple[str, ...] = ()  # the first few values of the label `host`, as first seen
     standings: tuple[Standing, ...] = ()  # of those who have been told of other events than the rest
+    group: str = ""  # key of the group it is told in; "": it is told by itself
 
 
 class Reason(enum.StrEnum):
@@ -122,6 +123,11 @@ class Reason(enum.StrEnum):
     WINDOW = "window"  # the same problem within the repeat window: counted, told with the next reminder
     MUTED = "muted"  # outside of the hours of the rule or its recipients: counted, told when they begin
     QUIET = "quiet"  # nothing owed
+    GROUP = "group"  # held for, or told in, the one message of its group
+    STORM = "storm"  # held for, or told in, the one message of its rule's storm
+    FLAPPING = "flapping"  # it fires and resolves over and over: said once, then held
+    SETTLED = "settled"  # it has stopped flapping: what was held meanwhile
+    BUDGET = "budget"  # held for, or told in, the digest of a recipient whose budget is spent
     NO_RULE = "no_rule"  # no rule matched
     BELOW = "below"  # fewer than the rule's `threshold` or `distinct` asks for: held back
     USUAL = "usual"  # no faster than before, for a rule with `rate`: held back
@@ -130,6 +136,7 @@ class Reason(enum.StrEnum):
     PAIRED = "paired"  # the half that ends a `pair`
     SEEN = "seen"  # it came, for a rule that tells when nothing does (`absent`)
     DROPPED = "dropped"  # a rule without recipients (`to: []`) took it
+    LINKED = "linked"  # part of an outage that the watchdog tells of: counted there
     OPERATORS = "operators"  # relay's own trouble, told to the operators
 
 
@@ -181,6 +188,7 @@ class Message(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     origin: str = ""
     more: int = 0  # events since the last message about this alert
     counted: tuple[str, ...] = ()  # what made the rule tell ("3 in 42 s"), then what was counted
+    variants: int = 0  # problems that were new among them, where the message is about several
     since: float = 0.0  # when that last message was decided
     late: float = 0.0  # seconds between the decision and this attempt, when worth saying
     key: str = ""  # stable over retries: the idempotency key where a service has one
@@ -220,6 +228,7 @@ class Delivery(Struct, frozen=True, gc=False, kw_only=True):
     error: str = ""  # the last attempt's outcome in words, no secrets
     handle: str = ""  # what the service gave to update or reply to it
     receipt: str = ""  # its id at a service that may still tell what became of it; "" once it has told
+    thread: str = ""  # key of the group, storm or digest it tells of, where that is no single alert
 
 
 class Attempt(Struct, frozen=True, gc=False, kw_only=True):
@@ -235,8 +244,22 @@ class Attempt(Struct, frozen=True, gc=False, kw_only=True):
     detail: str = ""  # the service's own words, masked, at most 2 KiB
 
 
+class CheckRecord(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """What the watchdog must know of a check after a restart. Times are relay's clock; 0.0: never."""
+
+    name: str
+    down: bool = False
+    since: float = 0.0  # when it came to be up or down
+    restarts: tuple[float, ...] = ()  # the latest, oldest first
+    gave_up: bool = False  # it is restarted no more until it held for long, or someone resumes it
+    paused_until: float = 0.0
+    first_seen: float = 0.0  # when relay first watched it
+    beat_at: float = 0.0  # the latest sign of life
+    beat_failed: str = ""  # what the latest one said, if it told of a failure
+
+
 class Batch(Struct, kw_only=True):
-    """What a source hands over at once: events, and the positions that may be saved with them.
+    """What a source hands over at once: events, and what may be saved with them (positions, records).
 
     `done` is called in the event loop after the transaction that holds the batch committed: None, or
     the error that made the store give up. Exactly one call per batch.
@@ -244,6 +267,7 @@ class Batch(Struct, kw_only=True):
 
     events: list[Event]
     positions: list[Position] = field(default_factory=list)
+    checks: list[CheckRecord] = field(default_factory=list)
     done: Callable[[Exception | None], None] | None = None
     size: int = 0  # bytes of text held, for the intake's water marks
 

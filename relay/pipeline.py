@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import structlog
@@ -22,6 +22,7 @@ from relay.book import Book, RecentIds
 from relay.clock import Clock
 from relay.config.schema import Config, Rule
 from relay.errors import StoreBusyError, StoreFullError
+from relay.holds import Holds, Telling, due_of
 from relay.meters import Meters
 from relay.metrics import Histogram
 from relay.models import (
@@ -29,23 +30,30 @@ from relay.models import (
     Alert,
     AlertState,
     Batch,
+    CheckRecord,
     Delivery,
     DeliveryState,
     Event,
     Json,
+    Message,
     Position,
     Reason,
 )
-from relay.outbox.store import Commit, Store, StoredEvent
-from relay.routing.decide import Decision, Told, decide, due, ended, fold
+from relay.outages import Outages, Unwatched, Watched, alerts_of, key_of
+from relay.outbox.store import Commit, Store, StoredEvent, StoredHold
+from relay.routing.budget import Windows, windows_of
+from relay.routing.calendar import NEVER
+from relay.routing.decide import Decision, Told, decide, due, end, fold
 from relay.routing.fingerprint import Fingerprint
+from relay.routing.hold import Hold, Kind, Part, dumped
 from relay.routing.meters.base import Arrived, Held, Outcome
 from relay.routing.meters.kinds import subject
-from relay.routing.recipients import expected_by, needs_event, reached_by
-from relay.routing.render import message
+from relay.routing.recipients import Reached, addresses, expected_by, needs_event, reached_by
+from relay.routing.render import held_message, message
 from relay.routing.ruleset import Ruleset
 from relay.sources.intake import Intake
 from relay.sources.scan.sieve import Sieves
+from relay.watchdog import beats, told
 
 log = structlog.get_logger()
 
@@ -55,7 +63,7 @@ MOST_LIVE: Final = 50_000  # live alerts in memory; beyond, the quietest are clo
 POSITIONS_EVERY: Final = 1.0  # seconds that positions which caused nothing may wait
 TURN: Final = 5.0  # seconds at most between two turns, so that the watchdog sees them
 GRACE: Final = (
-    10.0  # seconds after start in which nothing is resolved: what was written meanwhile is read first
+    10.0  # seconds after start in which time alone does nothing: what was written meanwhile is read first
 )
 CLOCK_SET: Final = 2.0  # seconds by which the wall clock may stray from the monotonic one between two turns
 LEASE: Final = 120.0  # seconds a handed-over delivery stays claimed
@@ -94,6 +102,7 @@ class Rules(Struct, frozen=True):
     by_name: dict[str, Rule]
     own: Rule  # takes relay's own events, whatever the rules say: they can't loop
     note: Rule  # takes those that are no trouble: told once, each by itself
+    outages: Outages  # what the watchdog's entries say of their events
     sieves: dict[str, Sieves] = field(default_factory=dict)  # by source: what its lines are scanned for
 
     @classmethod
@@ -105,16 +114,20 @@ class Rules(Struct, frozen=True):
             fingerprint=("module", "subject"),
             repeat=(3600.0, 6 * 3600.0, 86400.0),
             resolve_after=7 * 86400.0,
+            storm=False,
+            flap=False,
         )
         note = Rule(name="relay reports", to=config.operators, fingerprint="event", repeat=())
-        by_name = {rule.name: rule for rule in (*config.rules, own, note)}
-        return cls(config, ruleset, by_name, own, note)
+        outages = Outages.of(config)
+        by_name = {rule.name: rule for rule in (*config.rules, *outages.rules.values(), own, note)}
+        return cls(config, ruleset, by_name, own, note, outages)
 
     def route(self, event: Event) -> Sequence[Rule]:
         """The rules that take the event; relay's own news go to the operators."""
         if event.source == RELAY:
             return (self.note if "note" in event.labels else self.own,)
-        return self.ruleset.route(event)
+        taken = self.ruleset.route(event)
+        return self.outages.route(event, taken) if event.source == told.WATCHDOG else taken
 
 
 class Problem(Struct):
@@ -125,6 +138,8 @@ class Problem(Struct):
     events: list[Event] = field(default_factory=list)
     ending: set[int] = field(default_factory=set)  # `id()` of those that end a pair
     held: dict[int, Held] = field(default_factory=dict)  # those that go no further, by `id()`
+    over: Event | None = None  # the event that ends it, after the others
+    linked: bool = False  # its events belong to an outage
     alert: int = 0  # the alert's id, once decided; that of a live one for what is held
     reason: str = ""
 
@@ -146,6 +161,38 @@ class Sorted(Struct):
     batches: Sequence[Batch]
     problems: dict[str, Problem]  # by fingerprint
     rows: list[tuple[Event, Problem | None]]  # the events to store, each with its (first) problem
+    checks: list[CheckRecord]  # what the watchdog must know after a restart
+
+
+class _World:
+    """What letting go of what is held needs to know, as of one turn."""
+
+    def __init__(self, rules: Rules, now: float, book: Book, changed: Mapping[str, Alert]) -> None:
+        self._rules = rules
+        self._now = now
+        self._book = book
+        self._changed = changed
+
+    def rule(self, name: str) -> Rule | None:
+        return self._rules.by_name.get(name)
+
+    def alert(self, fingerprint: str) -> Alert | None:
+        return self._changed.get(fingerprint) or self._book.get(fingerprint)
+
+    def told_now(self, alert: Alert) -> Sequence[str]:
+        rule = self.rule(alert.rule)
+        if rule is None or needs_event(self._rules.config, rule.to):
+            return ()
+        reached = reached_by(self._rules.config, rule, self._now)
+        return () if any(each.opens_at for each in reached) else [each.recipient for each in reached]
+
+    def opens_at(self, recipient: str) -> float:
+        reached = addresses(self._rules.config, (recipient,), self._now)
+        opens = min((each.opens_at for each in reached), default=0.0)
+        return opens if opens < NEVER else 0.0
+
+    def windows_of(self, recipient: str) -> Windows:
+        return windows_of(self._rules.config, recipient)
 
 
 class Pipeline:
@@ -161,9 +208,12 @@ class Pipeline:
         ids: RecentIds,
         *,
         stuck: Callable[[str], Awaitable[None]],
+        watched: Watched | None = None,
     ) -> None:
+        self._watched = watched or Unwatched()
         self.rules = rules  # assigned by a reload; read once per batch
         self.book = Book(self._due)
+        self.holds = Holds(self._hold_due)
         self.meters = Meters()
         self.turned_at = clock.monotonic()
         self.counts: Counter[str] = Counter()  # events by what became of them, for `relay status`
@@ -208,22 +258,38 @@ class Pipeline:
             await self._decide(rules, problem, now, commit, changed)
         await self._decide_due(rules, now, commit, changed)
         await self._wake_meters(rules, now, commit, changed, rows)
+        await self._release(rules, now, commit, changed)
         commit.meters = self.meters.changed()
         for event, owner in rows:
             alert, reason = owner.fate(event) if owner else (0, Reason.NO_RULE.value)
             commit.events.append(StoredEvent(event, alert, reason, now))
         self.tally.update([_counted_as(event, owner) for event, owner in rows])
         commit.alerts.extend(changed.values())
+        commit.checks = batch.checks
+        holds, commit.holds_over = self.holds.changes()
+        commit.holds = [StoredHold(hold.key, hold.kind.value, dumped(hold)) for hold in holds]
         self._take_positions(batches, commit)
-        if commit.events or commit.alerts or commit.positions or commit.meters:
+        held = commit.holds or commit.holds_over or commit.deliveries
+        if commit.events or commit.alerts or commit.positions or commit.checks or commit.meters or held:
             await self._write(commit)
         for latest in changed.values():
-            self.book.put(latest)
+            self.remember(latest)
         self._hand_over(commit.deliveries)
         for each in batches:
             if each.done is not None:
                 each.done(None)
         self.turned_at = self._clock.monotonic()
+
+    def remember(self, alert: Alert) -> None:
+        """The alert as it is in the store."""
+        self.book.put(alert)
+        self.holds.note(alert)
+
+    def reschedule(self) -> None:
+        """The rules or the clock changed: ask anew when what is due."""
+        self.book.reschedule()
+        self.holds.reschedule()
+        self.meters.reschedule()
 
     async def recall(self) -> None:
         """At start: what the rules have counted so far."""
@@ -237,7 +303,7 @@ class Pipeline:
         self.rules = rules
         self.meters.apply(rules.by_name, self._clock.now())
         self.meters.learn(known, self._clock.now())
-        self.book.reschedule()
+        self.reschedule()
 
     def waiting_positions(self) -> Sequence[Position]:
         """Positions handed over that aren't in the store yet."""
@@ -262,10 +328,10 @@ class Pipeline:
         wait = TURN
         if self._positions:
             wait = max(0.0, self._positions_at + POSITIONS_EVERY - self._clock.monotonic())
-        for upcoming in (self.book.next_due(), self.meters.next_due()):
+        for upcoming in (self.book.next_due(), self.holds.next_due(), self.meters.next_due()):
             if upcoming is not None:
-                in_grace = self._timers_from - self._clock.monotonic()
-                wait = min(wait, max(0.0, in_grace, upcoming - self._clock.now()))
+                early = self._timers_from - self._clock.monotonic()
+                wait = min(wait, max(0.0, early, upcoming - self._clock.now()))
         try:
             async with asyncio.timeout(wait):
                 return await self._intake.get(MOST_EVENTS)
@@ -276,30 +342,74 @@ class Pipeline:
         """Events by problem; nothing is decided yet."""
         problems: dict[str, Problem] = {}
         rows: list[tuple[Event, Problem | None]] = []
+        checks: list[CheckRecord] = []
         for batch in batches:
+            checks += batch.checks
             for event in batch.events:
                 if event.id and not self.ids.add(event.program, event.id):
                     self.counts["repeated_ids"] += 1
                     continue
+                if event.program and beats.LABEL in event.labels and (record := self._watched.beat(event)):
+                    checks.append(record)
                 owner: Problem | None = None
-                taken, ends = self._route(rules, event)
-                for rule in (*taken, *(rule for rule in ends if rule not in taken)):
-                    self._serial += 1
-                    key = subject(event, rule, serial=str(self._serial))
-                    problem = problems.get(key.key)
-                    if problem is None:
-                        problem = problems[key.key] = Problem(rule, key)
-                    problem.events.append(event)
-                    if rule in ends:
-                        problem.ending.add(id(event))
-                    if owner is None or owner.rule.absent is not None:
+                for problem in self._problems(rules, event, problems):
+                    if owner is None or owner.rule.absent is not None:  # one that only looks on comes last
                         owner = problem
                 self.counts["matched" if owner else "unmatched"] += 1
                 if owner or event.program:  # what a writer was told is stored, is stored
                     rows.append((event, owner))
                 else:
                     self.tally[_counted_as(event, None)] += 1
-        return Sorted(rules, batches, problems, rows)
+        return Sorted(rules, batches, problems, rows, checks)
+
+    def _problems(self, rules: Rules, event: Event, problems: dict[str, Problem]) -> list[Problem]:
+        """The problems that the event belongs to, known or new; it is counted in each."""
+        if told.is_over(event):
+            return self._ended(rules, event, problems)
+        taken, ends = self._route(rules, event)
+        found = self._covered(rules, event, problems) if taken and self._watched.down else []
+        if found:  # rules that only look on see it all the same
+            taken = [rule for rule in taken if rule.absent is not None]
+        for rule in (*taken, *(rule for rule in ends if rule not in taken)):
+            if event.source == told.WATCHDOG:
+                key = key_of(event, rule)
+            else:
+                self._serial += 1
+                key = subject(event, rule, serial=str(self._serial))
+            problem = problems.get(key.key)
+            if problem is None:
+                problem = problems[key.key] = Problem(rule, key)
+            problem.events.append(event)
+            if rule in ends:
+                problem.ending.add(id(event))
+            found.append(problem)
+        return found
+
+    def _ended(self, rules: Rules, event: Event, problems: dict[str, Problem]) -> list[Problem]:
+        """The check's alerts, by whatever rule they came: the event ends them."""
+        found = []
+        for rule, alert in alerts_of(event.module, rules.by_name, self.book, rules.config.operators):
+            known = Problem(rule, Fingerprint(alert.fingerprint, alert.title))
+            problem = problems.setdefault(alert.fingerprint, known)
+            problem.over = event
+            found.append(problem)
+        return found
+
+    def _covered(self, rules: Rules, event: Event, problems: dict[str, Problem]) -> list[Problem]:
+        """The alerts of the outage that the event belongs to: it is counted there, not told apart."""
+        if event.source in {RELAY, told.WATCHDOG}:
+            return []
+        name = rules.outages.outage_of(event, self._watched.down)
+        found = []
+        if not name:
+            return []
+        module, operators = told.module_of(name), rules.config.operators
+        for rule, alert in alerts_of(module, rules.by_name, self.book, operators):
+            known = Problem(rule, Fingerprint(alert.fingerprint, alert.title), linked=True)
+            problem = problems.setdefault(alert.fingerprint, known)
+            problem.events.append(event)
+            found.append(problem)
+        return found
 
     def _route(self, rules: Rules, event: Event) -> tuple[Sequence[Rule], Sequence[Rule]]:
         """The rules that take the event, and those of whose pair it is the end.
@@ -319,20 +429,25 @@ class Pipeline:
         self, rules: Rules, problem: Problem, now: float, commit: Commit, changed: dict[str, Alert]
     ) -> None:
         """What one problem's events lead to: the alert as it is now, and what is owed to whom."""
+        before = self.book.get(problem.fingerprint.key)
+        if problem.over is not None:
+            self._end(rules, problem, problem.over, now, commit, changed)
+            return
         event, rule, key = problem.events[0], problem.rule, problem.fingerprint
-        before = self.book.get(key.key)
         if event.source == RELAY and "cleared" in event.labels:
             if before is None:
                 return
             over = structs.replace(rule, resolve_after=0.0)
             decision = decide(over, before, None, reached_by(rules.config, rule, now, event), now)
+            decision = self._owe(rules, decision, before, event, now, commit)
             problem.alert, problem.reason = decision.alert.id, decision.reason.value
-            self._owe(rules, decision, before, event, now, commit)
             changed[key.key] = decision.alert
             return
         problem.alert = before.id if before else 0
         arrived = Arrived(problem.events, now, live=before is not None, ending=problem.ending)
-        outcome = self.meters.take(rule, key.key, arrived)
+        outcome = Outcome(state=None, told=tuple(problem.events))
+        if not problem.linked:
+            outcome = self.meters.take(rule, key.key, arrived)
         problem.held = {id(each): held for each, held in outcome.held}
         await self._follow(rules, problem, outcome, now, commit, changed)
 
@@ -361,18 +476,26 @@ class Pipeline:
                 )
             reached = reached_by(rules.config, rule, now, outcome.told[0])
             new_id = before.id if before else self._store.next_ids(1)
+            if any(map(told.is_pressing, outcome.told)):
+                occurrence = structs.replace(occurrence, pressing="what became of the remedy")
             decision = decide(rule, before, occurrence, reached, now, new_id=new_id, fingerprint=key)
-            problem.alert, problem.reason = decision.alert.id, decision.reason.value
             if before is None:
                 commit.samples[decision.alert.id] = outcome.told[0]
-            self._owe(rules, decision, before, outcome.told[0], now, commit, outcome.counted)
+            decision = self._owe(rules, decision, before, outcome.told[0], now, commit, outcome.counted)
+            reason = decision.reason
+            if problem.linked and reason is Reason.WINDOW:
+                reason = Reason.LINKED
+            problem.alert, problem.reason = decision.alert.id, reason.value
             changed[key.key] = before = decision.alert
         if outcome.over and before is not None and before.state is not AlertState.RESOLVED:
             sample = outcome.held[-1][0] if outcome.held else None
-            about = await self._sample(before) if needs_event(rules.config, rule.to) else sample
+            about = sample
+            if needs_event(rules.config, rule.to):
+                about = await self._sample(before.id, commit) or sample
             reached = reached_by(rules.config, rule, now, about)
-            decision = ended(rule, before, reached, now, outcome.over)
-            self._owe(rules, decision, before, sample, now, commit, (outcome.over,))
+            alert = structs.replace(before, last_seen=max(before.last_seen, now))
+            decision = end(rule, alert, reached, now, outcome.over)
+            decision = self._owe(rules, decision, before, sample, now, commit, (outcome.over,))
             changed[key.key] = decision.alert
 
     async def _wake_meters(
@@ -391,6 +514,27 @@ class Pipeline:
             await self._follow(rules, problem, outcome, now, commit, changed)
             rows.extend((event, problem) for event in outcome.told)
 
+    def _end(
+        self,
+        rules: Rules,
+        problem: Problem,
+        over: Event,
+        now: float,
+        commit: Commit,
+        changed: dict[str, Alert],
+    ) -> None:
+        """The check says that it is over; events of the same batch are counted first."""
+        before = self.book.get(problem.fingerprint.key)
+        if before is None:  # it ended between being sorted and being decided
+            return
+        count = before.count + len(problem.events)
+        alert = structs.replace(before, count=count, last_seen=over.time, touched_at=now)
+        reached = reached_by(rules.config, problem.rule, now, over)
+        decision = end(problem.rule, alert, reached, now, over.message.partition("\n")[0])
+        decision = self._owe(rules, decision, before, over, now, commit)
+        problem.alert, problem.reason = decision.alert.id, decision.reason.value
+        changed[problem.fingerprint.key] = decision.alert
+
     async def _decide_due(self, rules: Rules, now: float, commit: Commit, changed: dict[str, Alert]) -> None:
         """Alerts whose time has come without an event: reminders, resolutions, closing lines."""
         if self._clock.monotonic() < self._timers_from:
@@ -406,17 +550,13 @@ class Pipeline:
             rule = rules.by_name.get(alert.rule)
             sample: Event | None = None
             if rule and needs_event(rules.config, rule.to):
-                sample = await self._sample(alert)
+                sample = await self._sample(alert.id, commit)
             reached = reached_by(rules.config, rule, now, sample) if rule else []
             decision = decide(rule, alert, None, reached, now)
             if decision.told and sample is None:
-                sample = await self._sample(alert)
-            self._owe(rules, decision, alert, sample, now, commit)
+                sample = await self._sample(alert.id, commit)
+            decision = self._owe(rules, decision, alert, sample, now, commit)
             changed[alert.fingerprint] = decision.alert
-
-    async def _sample(self, alert: Alert) -> Event | None:
-        row = await self._store.alert(alert.id)
-        return row.sample if row else None
 
     def _owe(
         self,
@@ -427,17 +567,80 @@ class Pipeline:
         now: float,
         commit: Commit,
         counted: tuple[str, ...] = (),
-    ) -> None:
-        """Deliveries of one decision, with what the rule counted, and what it held back until now."""
+    ) -> Decision:
+        """Deliveries of one decision, as far as nothing holds them back; what has become of it.
+
+        With what the rule counted, and how much it held back until now.
+        """
         if decision.reason is Reason.WINDOW or decision.reason is Reason.QUIET:
-            return
+            return decision
+        own = decision.alert.rule == rules.own.name  # few by themselves, and needed most in a storm
+        rule = None if own else rules.by_name.get(decision.alert.rule)
+        decision = self.holds.judge(rules.config, rule, decision, before, sample, now)
         alert = decision.alert
         counted += self.meters.owed(alert.rule, alert.fingerprint)
-        commit.traces[alert.id] = {**decision.trace, "counted": counted} if counted else decision.trace
-        for told in decision.told:
-            commit.deliveries.append(self._delivery(rules, told, decision, before, sample, now, counted))
+        for each in decision.told:
+            commit.deliveries.append(self._delivery(rules, each, decision, before, sample, now, counted))
         if decision.told:
             self.meters.settle(alert.rule, alert.fingerprint, now)
+        commit.traces[alert.id] = {**decision.trace, "counted": counted} if counted else decision.trace
+        return decision
+
+    async def _release(self, rules: Rules, now: float, commit: Commit, changed: dict[str, Alert]) -> None:
+        """What was held and is due: one message each, and the alerts whose events it makes up for."""
+        if self._clock.monotonic() < self._timers_from:
+            return
+
+        world = _World(rules, now, self.book, changed)
+        tellings, reminded = self.holds.release(world, now)
+        changed.update({alert.fingerprint: alert for alert in reminded})
+        for telling in tellings:
+            for part in telling.parts:
+                lines = part.account.lines
+                sample = await self._sample(lines[0].alert, commit) if part.account.alerts == 1 else None
+                for reached in self._reached(rules, telling.hold, part, now):
+                    name, opens_at = reached.recipient, reached.opens_at
+                    if telling.hold.kind is Kind.BUDGET or self.holds.afford(
+                        rules.config, name, part.account, now, opens_at
+                    ):
+                        commit.deliveries.append(
+                            self._held_delivery(rules, telling, part, reached, sample, now)
+                        )
+
+    async def _sample(self, alert: int, commit: Commit) -> Event | None:
+        if alert in commit.samples:
+            return commit.samples[alert]
+        row = await self._store.alert(alert)
+        return row.sample if row else None
+
+    def _reached(self, rules: Rules, hold: Hold, part: Part, now: float) -> Sequence[Reached]:
+        """Who was to be told; if they are gone, whom the rule names now; else the operators."""
+        rule = rules.by_name.get(hold.rule)
+        for to in (part.to, rule.to if rule else (), rules.config.operators):
+            if reached := [each for each in addresses(rules.config, to, now) if each.opens_at < NEVER]:
+                return reached
+        log.error("nobody_to_tell", held=hold.key, events=part.account.events)
+        return ()
+
+    def _held_delivery(
+        self, rules: Rules, telling: Telling, part: Part, reached: Reached, sample: Event | None, now: float
+    ) -> Delivery:
+        """What was held, to one recipient."""
+        over = part.account.is_over if telling.goes_on is None else not telling.goes_on
+
+        def written(key: str) -> Message:
+            return held_message(
+                telling.hold, part.account, telling.reason, sample, key=key, ends=over, note=telling.note
+            )
+
+        one = Told(reached.recipient, reached.addresses, telling.reason)
+        delivery = self._addressed(rules, one, one.reason, written, now)
+        match telling.hold.kind:
+            case Kind.GROUP | Kind.STORM:
+                return structs.replace(delivery, thread=telling.hold.key)
+            case Kind.BUDGET:  # this recipient's alone: nothing newer makes it stale, nobody shares it
+                return structs.replace(delivery, alert=0)
+        return delivery
 
     def _delivery(
         self,
@@ -449,21 +652,42 @@ class Pipeline:
         now: float,
         counted: tuple[str, ...],
     ) -> Delivery:
-        number = self._store.next_ids(1)
         own = sample is not None and sample.source == RELAY
         avoid = sample.labels.get("avoid", "") if sample is not None and own else ""
+        return self._addressed(
+            rules,
+            told,
+            Reason.OPERATORS if own else told.reason,
+            lambda key: message(decision, before, sample, key, told, counted),
+            now,
+            avoid=avoid,
+        )
+
+    def _addressed(
+        self,
+        rules: Rules,
+        told: Told,
+        reason: Reason,
+        written: Callable[[str], Message],
+        now: float,
+        *,
+        avoid: str = "",
+    ) -> Delivery:
+        """A message to one recipient as an outbox row, with a seat if there is one; `written` takes a key."""
+        number = self._store.next_ids(1)
+        text = written(f"{self._store.id}-{number}")
         first, *others = self._outlets.order(told.addresses, avoid)
         expire = max(rules.config.backends[each.backend].expire for each in told.addresses)
         seated = not told.not_before and self._outlets.seat(first, number)
         due_at = max(now, told.not_before)
         return Delivery(
             id=number,
-            alert=decision.alert.id,
+            alert=text.alert,
             recipient=told.recipient,
-            reason=Reason.OPERATORS if own else told.reason,
+            reason=reason,
             address=first,
             fallbacks=tuple(others),
-            message=message(decision, before, sample, f"{self._store.id}-{number}", told, counted),
+            message=text,
             state=DeliveryState.SENDING if seated else DeliveryState.PENDING,
             created_at=due_at,  # what waits for someone's hours isn't late then
             next_at=due_at,
@@ -522,6 +746,9 @@ class Pipeline:
             if delivery.state is DeliveryState.PENDING:
                 self._outlets.notice(delivery.address.backend, delivery.next_at)
 
+    def _hold_due(self, hold: Hold) -> float | None:
+        return due_of(hold, self.rules.by_name, self.rules.config, self._clock.now())
+
     def _due(self, alert: Alert) -> float | None:
         now, rule = self._clock.now(), self.rules.by_name.get(alert.rule)
         if rule is None or not alert.standings:
@@ -533,8 +760,8 @@ class Pipeline:
         offset = self._clock.now() - self._clock.monotonic()
         if abs(offset - self._offset) > CLOCK_SET:
             log.warning("clock_was_set", seconds=round(offset - self._offset, 1))
-            self.book.reschedule()
             self.meters.clock_set(offset - self._offset, self._clock.now())
+            self.reschedule()
         self._offset = offset
 
 

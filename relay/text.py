@@ -48,6 +48,17 @@ def clean(text: str) -> str:
     return text.translate(_SHOWN) if _UNSAFE.search(text) else text
 
 
+def entry(tag: str, module: str, title: str, count: int, number: int, most: int = 80) -> str:
+    """`[ERROR] pay.refund: timeout after <num> ms (x12) #17` in so many bytes; count and number stay."""
+    counted = f" (x{count})" if count > 1 else ""
+    end = f"{counted} #{number}" if number else counted
+    text = one_line(f"[{tag}] {module}: {title}")
+    room = most - len(end.encode())
+    if len(text.encode()) > room:
+        text = text.encode()[: room - 3].decode(errors="ignore") + "…"
+    return text + end
+
+
 def one_line(text: str, most: int = 256) -> str:
     """`text` cleaned, with white space collapsed, cut at `most` characters: for names, labels and titles."""
     if not text.isprintable():

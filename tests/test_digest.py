@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from relay.digest import LINE, MOST, different, folded, joint, line, plan, receivers, together
+from relay.digest import LINE, MOST, different, folded, joint, line, plan, receivers, subject, together
 from relay.models import Address, Delivery, Level
 from tests.fakes import delivery, message
 
@@ -84,3 +85,9 @@ def test_a_line_keeps_its_number_within_its_bytes(title: str, count: int, alert:
     assert len(text.encode()) <= LINE
     assert text.endswith(f"#{alert}")
     assert "\n" not in text
+
+
+def test_a_groups_message_to_many_is_one_call() -> None:
+    one, other = (delivery(number, 5.0, thread="group-1") for number in (1, 2))
+    assert subject(one) == subject(other)
+    assert subject(replace(one, thread="")) != subject(replace(other, thread=""))

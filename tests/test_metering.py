@@ -10,7 +10,7 @@ import pytest
 
 from relay.book import RecentIds
 from relay.clock import FakeClock
-from relay.config.schema import Absent, Config, Distinct, Match, Pair, Rate, Rule, Text, Threshold
+from relay.config.schema import Absent, Config, Distinct, Jump, Match, Pair, Rule, Text, Threshold
 from relay.models import AlertState, Batch, Event, Level, Message, Reason
 from relay.outbox.sqlite import SqliteStore
 from relay.pipeline import Pipeline, Rules
@@ -34,7 +34,7 @@ RULES = (
         to=("wang",),
         distinct=Distinct(of="host", count=3, within=60.0, by=("rule",)),
     ),
-    Rule(name="fast", match=words("slow"), to=("wang",), rate=Rate(within=60.0, over=600.0)),
+    Rule(name="fast", match=words("slow"), to=("wang",), rate=Jump(within=60.0, over=600.0)),
     Rule(name="new", match=words("odd"), to=("wang",), new=True),
     Rule(
         name="job",
@@ -108,7 +108,7 @@ class Stage:
         """What `relay explain` says."""
         rules = self.pipeline.rules
         live, counted = self.pipeline.book.get, self.pipeline.meters.state
-        said = explain(rules.ruleset, rules.config, each, live, self.clock.now(), counted).json()
+        said = explain(rules.ruleset, rules.config, each, live, self.clock.now(), counted=counted).json()
         return f"{said['reason']}: {said['routes'][-1]['why']}"
 
 
@@ -320,3 +320,13 @@ async def test_a_clock_that_is_set_is_no_absence(stage: Stage) -> None:
     assert await stage.told() == []
     await stage.pass_time(200)
     assert await stage.told() == [Reason.FIRST]
+
+
+async def test_what_is_counted_together_is_one_alert_though_each_event_is_its_own(stage: Stage) -> None:
+    three = Threshold(count=3, within=60.0, by=("rule",))
+    stage.rules = (Rule(name="all", match=words("x"), to=("wang",), fingerprint="event", threshold=three),)
+    await stage.restart()
+    await stage.take(*(stage.event(f"x {number}") for number in range(3)))
+    await stage.take(*(stage.event(f"x {number}") for number in range(9)))
+    (message,) = await stage.messages()
+    assert (message.counted[0], message.state) == ("3 in 0 s", AlertState.FIRING)

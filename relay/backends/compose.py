@@ -28,7 +28,13 @@ MOST_FACT: Final = 300
 MOST_HOSTS: Final = 5
 
 _BUILT_IN: Final = Wording()
-_NOTES: Final = {Reason.REMINDER: "still happening", Reason.CLOSED: "quiet now"}
+_NOTES: Final = {
+    Reason.REMINDER: "still happening",
+    Reason.CLOSED: "quiet now",
+    Reason.FLAPPING: "flapping",
+    Reason.SETTLED: "settled",
+    Reason.STORM: "storm",
+}
 
 
 class Link(Struct, frozen=True):
@@ -140,6 +146,7 @@ def _more(message: Message, now: float) -> str:
         f"+{message.more:,} more" + (f" in {format_duration(since)}" if since >= 1 else ""),
         f"{len(message.hosts)} hosts" if len(message.hosts) > 1 else "",
         _span(message, now, seconds=False),
+        f"{message.variants:,} new variant{'' if message.variants == 1 else 's'}" if message.variants else "",
     )
     return ", ".join(part for part in parts if part)
 

@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "render": ("render", "show what an event would look like at each backend; nothing is sent"),
     "fingerprint": ("fingerprint", "say which lines of a file are the same problem"),
     "outbox": ("outbox", "list, show, retry or drop deliveries"),
+    "watchdog": ("watchdog", "list the checks, look at one now, pause or resume one"),
     "doctor": ("doctor", "check backends, recipients and sources; send a test message"),
     "backends": ("backends", "the services relay can reach, and how to set each up"),
     "install": ("install", "install relay as a service of this host"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from relay.models import Alert, Event
     from relay.pipeline import Rules
+    from relay.routing.explain import Judge
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -58,7 +60,8 @@ def main(name: str, given: Sequence[str]) -> int:
         return found
     rules, event, now = found
     live, counted = _live(path, options.at), _counted(path, options.at)
-    explanation = explain(rules.ruleset, rules.config, event, live, now, counted).json()
+    judge = _judge(path, options.at, rules, event, now)
+    explanation = explain(rules.ruleset, rules.config, event, live, now, judge, counted).json()
     print(json.dumps(explanation, ensure_ascii=False, indent=2) if options.json else _text(explanation))
     return FINE
 
@@ -199,6 +202,17 @@ def _counted(path: str, at: str | None) -> Callable[[str, str], Struct | None]:
     return look
 
 
+def _judge(path: str, at: str | None, rules: Rules, event: Event, now: float) -> Judge:
+    """What holds messages back in the running daemon, in a copy: nothing changes there."""
+    from relay.holds import Holds, due_of  # noqa: PLC0415 - with the rest
+    from relay.routing.hold import restored  # noqa: PLC0415
+
+    holds = Holds(lambda hold: due_of(hold, rules.by_name, rules.config, now))
+    with contextlib.suppress(UnreachableError, RefusedError):
+        holds.load(map(restored, [] if at else ask(path, "holds")))
+    return lambda rule, decision, before: holds.judge(rules.config, rule, decision, before, event, now)
+
+
 def _text(data: dict[str, Any]) -> str:
     event = data["event"]
     lines = [
@@ -222,6 +236,11 @@ def _text(data: dict[str, Any]) -> str:
             lines.append(f"  tells {told['recipient']} by {way}")
         for recipient, opens in route["waiting"].items():
             lines.append(f"  {recipient} {_waits(opens)}")
+        if held := route["held"]:
+            until = f", until {when(held['until'])}" if held["until"] else ""
+            lines.append(
+                f"  held back from {', '.join(held['to'])} by {held['by']}: {printable(held['why'])}{until}"
+            )
         if not route["told"]:
             lines.append("  nobody is told now")
     return "\n".join(lines)

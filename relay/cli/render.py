@@ -140,10 +140,10 @@ def _message(rule: Rule, event: Event, now: float, reason: str) -> Message:
     from relay.digest import line  # noqa: PLC0415
     from relay.models import AlertState, Reason  # noqa: PLC0415
     from relay.routing.decide import decide, fold  # noqa: PLC0415
-    from relay.routing.fingerprint import fingerprint  # noqa: PLC0415
+    from relay.routing.group import problem  # noqa: PLC0415
     from relay.routing.render import message as rendered  # noqa: PLC0415
 
-    decision = decide(rule, None, fold([event]), (), now, new_id=1, fingerprint=fingerprint(event, rule))
+    decision = decide(rule, None, fold([event]), (), now, new_id=1, fingerprint=problem(event, rule))
     message = structs.replace(rendered(decision, None, event, f"render-{now:.0f}"), reason=Reason.FIRST)
     later = {"count": 13, "more": 12, "first_seen": event.time - 600, "since": event.time - 600}
     match reason:

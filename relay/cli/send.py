@@ -32,8 +32,11 @@ def main(name: str, given: Sequence[str]) -> int:
     )
     arguments.add_argument("message", nargs="?", help="the text; `-` or nothing reads standard input")
     arguments.add_argument("-m", "--module", default="", help="dotted name, e.g. pay.refund (default: send)")
-    arguments.add_argument("-l", "--level", default="error", choices=LEVELS)
+    arguments.add_argument("-l", "--level", choices=LEVELS, help="default: error; of a beat: info")
     arguments.add_argument("--label", action="append", default=[], metavar="KEY=VALUE")
+    arguments.add_argument(
+        "--beat", metavar="NAME", help="a sign of life for that heartbeat; with `--level error`: it failed"
+    )
     arguments.add_argument("--id", help="the event's own id: the same id is stored once")
     arguments.add_argument(
         "--socket", metavar="PATH", help="relay's socket (default: $RELAY_SOCKET, the rules')"
@@ -46,6 +49,9 @@ def main(name: str, given: Sequence[str]) -> int:
         complain("a label is written KEY=VALUE")
         return USAGE
     message = options.message
+    if options.beat:
+        labels["beat"] = options.beat
+        message = message or f"{options.beat} gives a sign of life"
     if message in {None, "-"}:
         message = sys.stdin.read().rstrip("\n")
     if not message:
@@ -57,8 +63,8 @@ def main(name: str, given: Sequence[str]) -> int:
     try:
         client.send(
             message,
-            module=options.module or "send",
-            level=options.level,
+            module=options.module or (f"beat.{options.beat}" if options.beat else "send"),
+            level=options.level or ("info" if options.beat else "error"),
             labels=labels,
             id=options.id,
             socket_path=options.socket or socket_path(options.config),

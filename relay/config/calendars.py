@@ -86,6 +86,8 @@ def _check_holidays(config: Config, root: Table, problems: Problems) -> None:
     told: list[tuple[Hours, list[Window], Place]] = [
         (rule, [*rule.active, *rule.mute], rule.place) for rule in config.rules
     ]
+    watched = names_in(root, "watchdog")
+    told += [(watch, [*watch.active, *watch.mute], watched[name]) for name, watch in config.watchdog.items()]
     for name, recipient in config.recipients.items():
         hours = recipient if isinstance(recipient, Hours) else Hours()
         windows = [*hours.active, *hours.mute]

@@ -13,6 +13,7 @@ from relay.config.owners import with_owners
 from relay.config.people import check_people, names_in
 from relay.config.problems import Problems, quoted
 from relay.config.schema import Config, Place, SocketSource
+from relay.config.watched import check_watchdog
 
 STORE: Final = "/var/lib/relay/relay.db"
 CONTROL: Final = "control.sock"
@@ -32,6 +33,7 @@ def finished(config: Config, root: Table, problems: Problems) -> Config:
     )
     _check_sockets(config, root, problems)
     _check_silence(config, root, problems)
+    check_watchdog(config, root, problems)
     return config
 
 

@@ -16,17 +16,18 @@ from functools import partial
 from typing import Any, Final, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo
 
-from relay.config import patterns, windows
+from relay.config import check_kinds, patterns, windows
 from relay.config.files import beside
 from relay.config.nodes import Scalar
 from relay.config.problems import hint, quoted
 from relay.config.scalars import digits, fraction, integer, line, surprise, text, truth
 from relay.config.types import Bare
 from relay.models import Level
-from relay.values import Secret, parse_duration, parse_listen, parse_size
+from relay.values import Secret, parse_duration, parse_listen, parse_rate, parse_size
 
 _LONGEST_TIME: Final = 3660 * 86400.0  # seconds; ten years
 _LARGEST_SIZE: Final = 1 << 40  # bytes
+_LARGEST_RATE: Final = 1000  # the times of so many messages are kept for each recipient
 _SOCKET_PATH: Final = 105  # bytes; the kernel takes 107, and `.dgram` is longer than `.sock`
 _NAME: Final = re.compile(r"\w[\w.@+-]{0,63}")
 
@@ -45,6 +46,14 @@ def size(node: Scalar) -> int:
     if number > _LARGEST_SIZE:
         raise ValueError(f"{node.given} is more than 1 TiB")
     return number
+
+
+def rate(node: Scalar) -> str:
+    """Messages in a time."""
+    most, _ = parse_rate(text(node))
+    if most > _LARGEST_RATE:
+        raise ValueError(f"{node.given} counts too many: at most {_LARGEST_RATE}")
+    return node.text
 
 
 def name(node: Scalar) -> str:
@@ -191,6 +200,7 @@ def template(node: Scalar) -> str:
 KINDS: Final[dict[str, Callable[[Scalar], Any]]] = {
     "duration": duration,
     "size": size,
+    "rate": rate,
     "name": name,
     "recipient": name,  # the name of one: the checker looks whether it is there
     "backend": name,  # as `recipient`
@@ -203,7 +213,7 @@ KINDS: Final[dict[str, Callable[[Scalar], Any]]] = {
     "store": store,
     "listen": listen,
     "host": host,
-    "unit": unit,
+    "unit pattern": unit,
     "mode": mode,
     "encoding": encoding,
     "start": start,
@@ -213,6 +223,13 @@ KINDS: Final[dict[str, Callable[[Scalar], Any]]] = {
     "calendar": name,  # as `recipient`
     "pattern": pattern,
     "template": template,
+    "check url": check_kinds.check_url,
+    "expected": check_kinds.expected,
+    "unit": check_kinds.unit,
+    "restarted unit": check_kinds.restarted,
+    "argument": lambda node: line(node, 4000),
+    "share": check_kinds.share,
+    "cron": check_kinds.cron,
     "message text": lambda node: patterns.message_text(text(node)),
     "name text": lambda node: patterns.name_text(text(node)),
     "source text": lambda node: patterns.name_text(text(node)),

@@ -12,11 +12,8 @@ from relay.config.schema import Config, Rule
 
 # Per type: key -> what happens instead.
 LATER: Final[Mapping[Any, Mapping[str, str]]] = {
-    Config: {
-        "watchdog": "nothing is probed or restarted",
-    },
+    Config: {},
     Rule: {
-        "group_by": "each problem is told by itself",
         "inhibit": "no alert holds back another",
         "escalate": "reminders go to the same recipients",
     },

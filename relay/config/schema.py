@@ -14,6 +14,8 @@ from msgspec import Meta, Struct, field
 
 from relay.backends.base import Settings
 from relay.backends.template import Template
+from relay.config.checks import Allowance, Check, Heartbeat, MissesOf, Restarted, UnitName, Word
+from relay.config.commands import command_problem
 from relay.models import Level
 from relay.values import Duration, FilePath, Secret, Size, is_loopback, parse_listen
 
@@ -35,13 +37,15 @@ Excluded = Annotated[FilePath, Meta(extra={"kind": "excluded"})]
 SocketPath = Annotated[FilePath, Meta(extra={"kind": "socket"})]
 StorePath = Annotated[str, Meta(extra={"kind": "store", "secrets": True})]
 Listen = Annotated[str, Meta(extra={"kind": "listen"})]  # 127.0.0.1:8787, [::1]:8787, unix:/path
-Unit = Annotated[str, Meta(extra={"kind": "unit"})]  # of systemd; a glob is fine
+Unit = Annotated[str, Meta(extra={"kind": "unit pattern"})]  # of systemd; a glob is fine
 HostName = Annotated[str, Meta(extra={"kind": "host"})]
 Format = Literal["plain", "json", "logfmt", "syslog", "python", "java", "nginx", "regex"]
 LineSize = Annotated[Size, Meta(ge=1024, le=64 * 1024 * 1024)]
 Count = Annotated[int, Meta(ge=1)]
 Zone = Annotated[str, Meta(extra={"kind": "zone"})]  # Asia/Shanghai; "": the host's
 CalendarName = Annotated[str, Meta(extra={"kind": "calendar"})]  # of one that is there
+Wait = Annotated[Duration, Meta(ge=0)]  # a duration that may be none
+Rate = Annotated[str, Meta(extra={"kind": "rate"})]  # 10/1m
 
 SHORTEST_TOKEN: Final = 16  # characters
 MOST_WITHINS: Final = 300  # of the times that a rate looks at; each is six numbers to keep
@@ -141,6 +145,20 @@ class Example(Struct, frozen=True):
     place: Place = Place("", 0, 0)
 
 
+class Storm(Struct, frozen=True):
+    """More messages of one rule than this are one message, until it is over."""
+
+    count: Count = 20
+    within: Time = 60.0
+
+
+class Flap(Struct, frozen=True):
+    """An alert that resolves so often is flapping, until it has been still that long."""
+
+    times: Annotated[int, Meta(ge=2, le=100)] = 3
+    within: Time = 3600.0
+
+
 Ratio = Annotated[float, Meta(gt=1)]
 Enough = Annotated[int, Meta(ge=2, le=10_000)]  # events, or values, that are counted up to
 FieldNames = Annotated[tuple[str, ...], Meta(min_length=1)]  # labels, or module, source, level, message
@@ -172,7 +190,7 @@ class Absent(Struct, frozen=True, kw_only=True):
     grace: Time | None = None  # after a start, or an edit of the rule; default: `for`, at most 5 minutes
 
 
-class Rate(Struct, frozen=True, kw_only=True):
+class Jump(Struct, frozen=True, kw_only=True):
     """An alert when events come so many times as fast as they did before; until it is over again."""
 
     factor: Ratio = 5.0
@@ -211,9 +229,14 @@ class Rule(Hours, frozen=True, kw_only=True):
     threshold: Threshold | None = None  # at most one of these six
     distinct: Distinct | None = None
     absent: Time | Absent | None = None  # alone: `for`
-    rate: Rate | None = None
+    rate: Jump | None = None
     new: bool = False  # only problems that this rule never saw before
     pair: Pair | None = None
+    group_by: tuple[str, ...] = ()  # labels and fields: one message for all alerts that agree in them
+    group_wait: Wait | None = None  # before a group's first message; default: 30s with `group_by`, else 0s
+    group_interval: Time = 300.0  # between messages that tell what is new in a group, or in a storm
+    storm: Storm | bool = Storm()  # false: each problem is told by itself, however many
+    flap: Flap | bool = Flap()  # false: each time it fires or resolves is told
     template: Template = Template()  # how messages read, before that of the backend
     examples: tuple[Example, ...] = ()
     place: Place = Place("", 0, 0)
@@ -222,6 +245,12 @@ class Rule(Hours, frozen=True, kw_only=True):
     def goes_on(self) -> bool:
         """Whether the events it takes go on to the rules below: one that waits for them only looks on."""
         return self.continue_ or self.absent is not None
+
+    @property
+    def alone(self) -> bool:
+        """Whether each event is an alert of its own, over at once."""
+        together = self.stands or self.threshold is not None or self.distinct is not None
+        return self.fingerprint == "event" and not together
 
     @property
     def ending(self) -> Rule | None:
@@ -443,12 +472,64 @@ class Ping(Struct, frozen=True, kw_only=True):
         return [("url", wrong)] if wrong else []
 
 
+class Watch(Hours, frozen=True, kw_only=True):
+    """One thing that must keep working: how it is probed, and what is done when it doesn't.
+
+    It is looked at within its hours only: `mute: sun 02:00-04:00` is a maintenance window.
+
+    `to` says who hears; without it the rules decide, and where none takes it the operators hear.
+    """
+
+    check: Check | tuple[Check, ...] = ()  # of a list, all must hold
+    heartbeat: Heartbeat | None = None
+    every: Time = 30.0
+    timeout: Time = 5.0
+    failures: Count | MissesOf = 3  # in a row, or so many of the latest
+    recovers: Count = 1  # successes in a row after which it is up again
+    start_grace: Time = 30.0  # after a restart, or relay's own start, until it must answer
+    depends_on: tuple[Name, ...] = ()  # other entries: while one of them fails, this one is not told of
+    labels: dict[str, str] = field(default_factory=dict)
+    level: Level = Level.ERROR
+    to: RecipientNames = ()
+    repeat: tuple[Time, ...] = (3600.0, 14400.0, 86400.0)  # with `to`; as a rule's
+    module: tuple[NameText, ...] = ()  # events of these modules are counted into its outage, not told apart
+    restart: Restarted | tuple[Word, ...] = ()  # a unit, or a command's words
+    restart_timeout: Time = 60.0
+    max_restarts: Allowance = Allowance(count=3, within=3600.0)
+    mode: Literal["act", "observe"] = "act"  # observe: only say what would have been done
+    unit: UnitName | None = None  # whose status and journal are evidence; default: the one restarted
+    log: FilePath = ""  # whose last lines are evidence
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """All that must hold."""
+        return self.check if isinstance(self.check, tuple) else (self.check,)
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What no single field shows: (field, what is wrong with it)."""
+        found = []
+        if bool(self.checks) == (self.heartbeat is not None):
+            found.append(("", "write either `check` or `heartbeat`"))
+        if isinstance(self.restart, tuple) and self.restart and (wrong := command_problem(self.restart)):
+            found.append(("restart", wrong))
+        return found
+
+
+class Remedies(Struct, frozen=True, kw_only=True):
+    """What holds for all restarts of this host."""
+
+    mode: Literal["act", "observe"] = "act"
+    budget: Allowance = Allowance(count=10, within=3600.0)  # of all entries together
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """All of rules.yaml, checked and resolved."""
 
     store: StorePath = ""  # default: /var/lib/relay/relay.db
     control: SocketPath = ""  # of the commands; default: control.sock beside the first socket, else the store
     operators: RecipientNames = ()  # of relay's own troubles; default: `operators`, `ops`, the last rule's
+    budget: tuple[Rate, ...] = ("10/1m", "60/1h")  # messages to each recipient; what is beyond shares one
+    budgets: dict[RecipientName, tuple[Rate, ...]] = field(default_factory=dict)  # of those who differ
     retention: Retention = Retention()
     http: Annotated[Http, Meta(extra={"secrets": True})] | None = None
     ping: Annotated[Ping, Meta(extra={"secrets": True})] | None = None
@@ -459,4 +540,6 @@ class Config(Struct, frozen=True, kw_only=True):
     recipients: dict[Name, type_of_recipient] = field(default_factory=dict)
     calendars: dict[Name, FilePath | Calendar] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    watchdog: dict[Name, Watch] = field(default_factory=dict)
+    remedies: Remedies = Remedies()
     files: Annotated[tuple[str, ...], Meta(extra={"derived": True})] = ()  # the files it was read from

@@ -18,6 +18,7 @@ from relay.models import (
     Address,
     Alert,
     Attempt,
+    CheckRecord,
     Delivery,
     DeliveryState,
     Event,
@@ -58,9 +59,20 @@ class Commit(Struct, kw_only=True):
         default_factory=dict
     )  # alert id -> the trace of its latest telling decision
     deliveries: list[Delivery] = field(default_factory=list)  # pending, or sending with a lease
+    holds: list[StoredHold] = field(default_factory=list)  # new and changed, whole
+    holds_over: list[str] = field(default_factory=list)  # their keys
     positions: list[Position] = field(default_factory=list)
     forgotten: list[Position] = field(default_factory=list)  # files that are gone for good
     meters: list[MeterRow] = field(default_factory=list)  # what rules have counted; one row for each key
+    checks: list[CheckRecord] = field(default_factory=list)
+
+
+class StoredHold(Struct, frozen=True, gc=False):
+    """Something that holds messages back: the store knows its key, what it is it takes as it comes."""
+
+    key: str
+    kind: str
+    state: Json
 
 
 class Settlement(Struct, kw_only=True):
@@ -195,6 +207,10 @@ class Store(Protocol):
         """(rule, fingerprint) of every alert of these rules, over or not."""
         ...
 
+    async def checks(self) -> list[CheckRecord]:
+        """What the watchdog left behind of each of its checks."""
+        ...
+
     async def alerts(self, *, states: Sequence[str] = (), most: int = 100) -> list[AlertRow]:
         """Alerts, the latest touched first."""
         ...
@@ -217,8 +233,15 @@ class Store(Protocol):
         """One delivery with its attempts, oldest first."""
         ...
 
-    async def handle(self, alert: int, address: Address) -> str:
-        """The service's handle of the latest message about that alert delivered to that address; or ""."""
+    async def holds(self) -> list[StoredHold]:
+        """What holds messages back."""
+        ...
+
+    async def handle(self, alert: int, address: Address, thread: str = "") -> str:
+        """The service's handle of the latest message delivered to that address; or "".
+
+        About that alert; with `thread`, of that group or storm.
+        """
         ...
 
     async def retry(self, ids: Sequence[int], now: float, expires_at: float) -> int:

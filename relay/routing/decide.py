@@ -45,6 +45,7 @@ class Occurrence(Struct, frozen=True, gc=False):
     last: float
     hosts: tuple[str, ...]
     level: Level  # the worst
+    pressing: str = ""  # why it is told at once, within whatever window; "": it isn't
 
 
 class Told(Struct, frozen=True, gc=False):
@@ -104,9 +105,9 @@ def decide(
     return _again(rule, _clamped(alert, now), occurrence, reached, now)
 
 
-def ended(rule: Rule, alert: Alert, reached: Sequence[Reached], now: float, why: str) -> Decision:
-    """The condition that the live alert stands for is over, and why it is."""
-    over = replace(_clamped(alert, now), state=AlertState.RESOLVED, last_seen=max(alert.last_seen, now))
+def end(rule: Rule, alert: Alert, reached: Sequence[Reached], now: float, why: str) -> Decision:
+    """What caused the alert says itself that it is over, or what it stood for is."""
+    over = replace(_clamped(alert, now), state=AlertState.RESOLVED)
     if not (alert.notified_at or alert.standings) or not rule.to:
         return _quiet(Reason.RESOLVED, rule, over, f"{why}; nobody was told of it", now)
     return _tell(Reason.RESOLVED, rule, over, reached, why, now)
@@ -149,7 +150,7 @@ def _new(rule: Rule, occurrence: Occurrence, now: float, id_: int, fingerprint: 
         module=occurrence.event.module,
         level=occurrence.level,
         title=fingerprint.title,
-        state=AlertState.RESOLVED if rule.fingerprint == "event" else AlertState.FIRING,
+        state=AlertState.RESOLVED if rule.alone else AlertState.FIRING,
         first_seen=occurrence.first,
         last_seen=occurrence.last,
         count=occurrence.count,
@@ -171,6 +172,8 @@ def _again(
         return _quiet(Reason.WINDOW, rule, counted, "acknowledged: counted, no reminders", now, reached)
     if alert.level < Level.CRITICAL <= counted.level:
         return _remind(rule, counted, reached, f"it became critical, it was {alert.level.word}", now)
+    if occurrence.pressing:
+        return _remind(rule, counted, reached, occurrence.pressing, now)
     if now < _window_end(rule, alert, now):
         why = "within the window of the last message: counted"
         return _quiet(Reason.WINDOW, rule, counted, why, now, reached)

@@ -24,6 +24,9 @@ def _nothing(rule: str, key: str) -> None:
     """Nothing was counted."""
 
 
+Judge = Callable[[Rule, Decision, Alert | None], Decision]  # the decision, as far as nothing holds it back
+
+
 class Route(Struct, frozen=True):
     """What one rule that takes the event would make of it."""
 
@@ -74,12 +77,13 @@ def explain(
     event: Event,
     live: LiveAlert,
     now: float,
+    judge: Judge = lambda _rule, decision, _before: decision,
     counted: Counted = _nothing,
 ) -> Explanation:
-    """What relay would do with `event` at `now`; nothing is changed."""
+    """What relay would do with `event` at `now`; nothing is changed. `judge` knows what holds back."""
     taken, ends = ruleset.route(event), ruleset.ends(event)
     rules = (*taken, *(rule for rule in ends if rule not in taken))
-    around = _Around(config, event, live, now, counted)
+    around = _Around(config, event, live, now, judge, counted)
     return Explanation(
         event,
         now,
@@ -95,6 +99,7 @@ class _Around(Struct, frozen=True):
     event: Event
     live: LiveAlert
     now: float
+    judge: Judge
     counted: Counted
 
 
@@ -115,6 +120,7 @@ def _route(rule: Rule, around: _Around, *, is_end: bool) -> Route:
     occurrence = fold(outcome.told)
     occurrence = replace(occurrence, count=occurrence.count + outcome.earlier)
     decision = decide(rule, alert, occurrence, reached, now, fingerprint=problem)
+    decision = around.judge(rule, decision, alert)
     return Route(rule.name, problem, reached, decision, ended=outcome.over, counted=outcome.counted)
 
 
@@ -129,6 +135,7 @@ def _route_json(route: Route) -> Json:
         "why": f"{why}; its alert is over: {route.ended}" if route.ended else why,
         "counted": list(route.counted),
         "next": decision.trace["next"] if decision else None,
+        "held": decision.trace.get("held") if decision else None,
         "count": decision.alert.count if decision else 0,
         "told": [_person(told.recipient, told.addresses) for told in decision.told] if decision else [],
         "waiting": decision.trace["waiting"] if decision else {},

@@ -15,7 +15,7 @@ from relay.config.schema import Http
 from relay.sources import socketfile
 from relay.sources.socketfile import BoundSocket
 from relay.values import parse_listen
-from relay.web import alertmanager, api, callbacks, events, pages
+from relay.web import alertmanager, api, beats, callbacks, events, pages
 from relay.web.connections import Connections
 from relay.web.inside import Counts, Inside
 from relay.web.middleware import Gate
@@ -55,6 +55,7 @@ class Server:
         app.add_routes(pages.Pages(inside, counts).routes())
         app.add_routes(api.Api(inside).routes())
         app.add_routes(intake.routes())
+        app.add_routes(beats.Beats(inside, intake).routes())
         app.add_routes(alertmanager.Alerts(inside, intake).routes())
         app.add_routes(callbacks.Callbacks(inside, counts, seldom).routes())
         self._runner = web.AppRunner(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from msgspec import structs
 
 from relay.backends.compose import compose, moment
 from relay.backends.dialect import text_of
@@ -46,6 +47,11 @@ def test_a_first_message() -> None:
         "labels: order=o-4711\n"
         "alert 17"
     )
+
+
+def test_a_closing_line_says_how_many_problems_were_new() -> None:
+    text = text_of(compose(structs.replace(reminder(), variants=2), NOW))
+    assert text.endswith(", 2 new variants")
 
 
 def test_a_reminder_says_what_came_since() -> None:

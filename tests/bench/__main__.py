@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import dispatch, fingerprints, flood, intake, latency, live, many, size
+from tests.bench import (
+    day,
+    dispatch,
+    fingerprints,
+    flood,
+    intake,
+    latency,
+    live,
+    many,
+    size,
+    storm,
+    watchdog,
+)
 from tests.bench.stage import machine
 
 ALL = {
@@ -16,6 +28,9 @@ ALL = {
     "size": size.main,
     "live": live.main,
     "flood": flood.main,
+    "watchdog": watchdog.main,
+    "storm": storm.main,
+    "day": day.main,
 }
 
 

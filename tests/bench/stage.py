@@ -22,6 +22,7 @@ from tests.e2e.rig import Relay
 RULES = """\
 store: {folder}/relay.db
 operators: [people]
+budget: []
 sources:
   file: {{tail: "{folder}/logs/*.log", format: plain, module: app}}
   apps: {{socket: {folder}/relay.sock}}
@@ -30,7 +31,7 @@ backends:
 recipients:
   people: {{hook: people}}
 rules:
-  - {{name: single, match: {{message: single number}}, to: people, fingerprint: event}}
+  - {{name: single, match: {{message: single number}}, to: people, fingerprint: event, storm: false}}
   - {{name: counted, match: {{message: counted}}, to: people, repeat: [1h]}}
 """
 

@@ -88,7 +88,6 @@ def test_each_key_of_the_example_is_used_or_named(tmp_path: Path) -> None:
     found = lines(load(tmp_path / "rules.yaml", backend_types=PRODUCT, environ=SECRETS))
     assert [line.partition(" is not in this version yet")[0] for line in found] == [
         "56:5: warning: `escalate`",
-        "58:1: warning: `watchdog`",
     ]
 
 

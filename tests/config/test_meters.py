@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from relay.config.schema import Absent, Distinct, Match, Pair, Rate, Text, Threshold
+from relay.config.schema import Absent, Distinct, Jump, Match, Pair, Text, Threshold
 from tests.config.conftest import Check
 from tests.config.fakes import BASE, errors, lines
 
@@ -21,9 +21,9 @@ RULE = BASE.partition("rules:")[0] + "rules:\n  - {name: a, to: ops, "
         ("absent: 26h", 26 * 3600.0),
         ("absent: {for: 26h}", Absent(for_=26 * 3600.0)),
         ("absent: {for: 10m, grace: 1m}", Absent(for_=600.0, grace=60.0)),
-        ("rate: {factor: 3}", Rate(factor=3.0)),
+        ("rate: {factor: 3}", Jump(factor=3.0)),
         ("rate: {factor: 1.5, within: 1m, over: 30m, least: 50}",
-         Rate(factor=1.5, within=60.0, over=1800.0, least=50)),
+         Jump(factor=1.5, within=60.0, over=1800.0, least=50)),
         ("pair: {ends: {message: /finished/}, within: 2h, by: job}",
          Pair(ends=Match(message=(Text("regex", "finished"),)), within=7200.0, by=("job",))),
         ("new: true", True),

@@ -35,6 +35,7 @@ LINE = re.compile(rb"^ERROR (?:single|counted [a-z]) number \d+$", re.MULTILINE)
 RULES = """\
 store: {folder}/relay.db
 operators: [people]
+budget: []
 sources:
   file: {{tail: {folder}/app.log, format: plain, module: app}}
   apps: {{socket: {folder}/relay.sock}}
@@ -43,7 +44,7 @@ backends:
 recipients:
   people: {{hook: people}}
 rules:
-  - {{name: single, match: {{message: single number}}, to: people, fingerprint: event}}
+  - {{name: single, match: {{message: single number}}, to: people, fingerprint: event, storm: false}}
   - {{name: counted, match: {{message: counted}}, to: people, repeat: [1h]}}
 """
 

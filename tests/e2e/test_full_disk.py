@@ -21,10 +21,11 @@ LINES = 500
 RULES = """\
 store: {small}/relay.db
 operators: [ops]
+budget: []
 sources: {{file: {{tail: {folder}/app.log, format: plain, module: app}}}}
 backends: {{hook: {{type: webhook, url: "{url}"}}}}
 recipients: {{ops: {{hook: ops}}}}
-rules: [{{name: single, match: {{message: number}}, to: ops, fingerprint: event}}]
+rules: [{{name: single, match: {{message: number}}, to: ops, fingerprint: event, storm: false}}]
 """
 
 

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from relay.errors import StoreError
-from relay.models import Address, Alert, AlertState, Delivery, DeliveryState, Standing
-from relay.outbox.store import Commit, MeterRow, Settlement, Store
+from relay.models import Address, Alert, AlertState, CheckRecord, Delivery, DeliveryState, Standing
+from relay.outbox.store import Commit, MeterRow, Settlement, Store, StoredHold
 from tests.outbox.samples import MAIL, NOW, RTX, alert, attempt, delivered, delivery, event, position, stored
 
 PENDING, SENDING = DeliveryState.PENDING, DeliveryState.SENDING
@@ -25,8 +25,8 @@ class StoreContract:
     # -- commit
 
     async def test_everything_committed_is_read_back_as_it_was(self, store: Store) -> None:
-        one = alert(1, count=3, reminders=2)
-        owed = delivery(2, alert=1, tried=(MAIL,), error="temporary: 500", attempts=3)
+        one = alert(1, count=3, reminders=2, group="group-1")
+        owed = delivery(2, alert=1, thread="group-1", tried=(MAIL,), error="temporary: 500", attempts=3)
         at = position(inode=2**64 - 1, path="/srv/\udce9.log")
         seen = stored(1, id="17", program="0/pay")
         trace = {"steps": ["rule payments"], "reason": "first"}
@@ -57,6 +57,17 @@ class StoreContract:
         store = await self.reopen(store)
         assert await store.noted("alive") == "2.5"
         assert (await store.noted("id"), store.id) == ("another thing than the store's", identity)
+
+    async def test_the_watchdogs_records_survive_and_the_latest_counts(self, store: Store) -> None:
+        assert await store.checks() == []
+        old = CheckRecord(name="web", down=True, since=NOW, restarts=(NOW, NOW + 1), beat_failed="no")
+        new = CheckRecord(name="web", since=NOW + 9)
+        other = CheckRecord(name="db", paused_until=NOW + 60, gave_up=True)
+        await store.commit(Commit(checks=[old]))
+        assert await store.checks() == [old]
+        await store.commit(Commit(checks=[old, other, new]))
+        assert await store.checks() == [other, new]
+        assert await (await self.reopen(store)).checks() == [other, new]
 
     async def test_an_empty_store_has_nothing(self, store: Store) -> None:
         assert await store.alert(1) is None
@@ -204,6 +215,40 @@ class StoreContract:
         await store.commit(Commit(alerts=[over, live, *others]))
         assert sorted(await store.fingerprints(["pay", "none"])) == [("pay", "f1"), ("pay", "f2")]
         assert await store.fingerprints([]) == []
+
+    # -- holds
+
+    async def test_holds_are_kept_replaced_and_over(self, store: Store) -> None:
+        one = StoredHold("group-1", "group", {"key": "group-1", "name": "host=\u4e2d"})
+        other = StoredHold("storm-2", "storm", {"key": "storm-2", "times": [NOW]})
+        await store.commit(Commit(holds=[one, other]))
+        assert await store.holds() == [one, other]
+        again = StoredHold("group-1", "group", {"key": "group-1", "told": 1})
+        await store.commit(Commit(holds=[again], holds_over=["storm-2", "never-there"]))
+        store = await self.reopen(store)
+        assert await store.holds() == [again]
+
+    async def test_a_hold_is_refused_with_all_that_came_with_it(self, store: Store) -> None:
+        with pytest.raises(StoreError):
+            await store.commit(Commit(alerts=[alert(1)], holds=[StoredHold("x", "nonsense", {})]))
+        assert await store.alert(1) is None
+        assert await store.holds() == []
+
+    async def test_a_message_of_a_thread_finds_the_handle_of_the_one_before(self, store: Store) -> None:
+        sent = delivery(1, thread="group-1", state=SENDING, lease_until=NOW + 60)
+        told = replace(sent, state=DELIVERED, lease_until=0.0, handle="h1")
+        await store.commit(Commit(deliveries=[sent]))
+        await store.settle([Settlement(delivery=told, attempt=attempt(1))])
+        assert await store.handle(0, RTX, "group-1") == "h1"
+        assert await store.handle(0, RTX, "group-2") == ""
+        assert await store.handle(0, MAIL, "group-1") == ""
+        assert await store.handle(1, RTX) == ""
+
+    async def test_a_newer_message_of_a_thread_makes_no_other_stale(self, store: Store) -> None:
+        await store.commit(
+            Commit(alerts=[alert(1)], deliveries=[delivery(n, alert=1, thread="group-1") for n in (2, 3)])
+        )
+        assert await store.supersede("rtx", NOW + 1, NOW + 1) == 0
 
     # -- ids
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from relay.config.schema import Rule
 from relay.models import Alert, AlertState, Event, Level, Reason
-from relay.routing.decide import MOST_HOSTS, Decision, decide, due, fold
+from relay.routing.decide import MOST_HOSTS, Decision, decide, due, end, fold
 from relay.routing.recipients import Reached
 from tests.routing.build import NOW, PROBLEM, WANG, event, rule
 
@@ -306,3 +306,27 @@ def test_without_resolve_after_each_event_is_accounted_for_once(
     for earlier, later in zip(daemon.said, daemon.said[1:], strict=False):
         if later.reason is Reason.REMINDER:
             assert later.at - earlier.at >= min(repeat)
+
+
+# -- what the alert's cause says itself ----------------------------------------------------------------------
+
+
+def test_what_presses_is_told_within_the_window_but_not_to_who_acknowledged() -> None:
+    pressing = replace(fold([event()]), pressing="what became of the remedy")
+    told = decide(RULE, begun(), pressing, (WANG,), NOW + 1)
+    assert (told.reason, told.trace["why"]) == (Reason.REMINDER, "what became of the remedy")
+    acked = replace(begun(), state=AlertState.ACKED)
+    assert decide(RULE, acked, pressing, (WANG,), NOW + 1).reason is Reason.WINDOW
+
+
+@pytest.mark.parametrize("state", [AlertState.FIRING, AlertState.ACKED])
+def test_the_cause_says_that_it_is_over(state: AlertState) -> None:
+    decision = end(RULE, replace(begun(), state=state), (WANG,), NOW + 5, "it recovered")
+    assert (decision.reason, decision.alert.state) == (Reason.RESOLVED, AlertState.RESOLVED)
+    assert [told.recipient for told in decision.told] == ["wang"]
+    assert decision.trace["why"] == "it recovered"
+
+
+def test_nobody_hears_the_end_of_what_nobody_was_told_of() -> None:
+    decision = end(rule(to=()), replace(begun(), notified_at=0.0), (WANG,), NOW + 5, "it recovered")
+    assert (decision.alert.state, decision.told) == (AlertState.RESOLVED, ())

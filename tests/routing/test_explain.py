@@ -65,7 +65,7 @@ def test_what_a_rule_holds_back_is_said_with_how_far_it_is() -> None:
         return states.get(key)
 
     for number in (1, 2):
-        said = explain(ruleset, rules, event(), nothing_live, NOW, counted).json()
+        said = explain(ruleset, rules, event(), nothing_live, NOW, counted=counted).json()
         (route,) = said["routes"]
         assert (said["reason"], route["why"]) == ("below", f"{number} of 3 within 1 min")
         assert (route["told"], route["next"], route["counted"]) == ([], None, [])
@@ -74,7 +74,7 @@ def test_what_a_rule_holds_back_is_said_with_how_far_it_is() -> None:
         outcome = meter.take(states.get(key), Arrived((event(),), NOW))
         assert outcome.state is not None
         states[key] = outcome.state
-    said = explain(ruleset, rules, event(), nothing_live, NOW, counted).json()
+    said = explain(ruleset, rules, event(), nothing_live, NOW, counted=counted).json()
     (route,) = said["routes"]
     assert (said["reason"], route["count"], route["counted"][0]) == ("first", 3, "3 in 0 s")
     assert [person["recipient"] for person in route["told"]] == ["wang"]

@@ -25,6 +25,13 @@ def test_a_first_message_carries_the_event() -> None:
     )
 
 
+def test_what_is_over_at_once_still_begins() -> None:
+    each = rule(fingerprint="event")
+    decision = decide(each, None, fold([event()]), (WANG,), NOW, new_id=3, fingerprint=PROBLEM)
+    assert decision.alert.state is AlertState.RESOLVED
+    assert message(decision, None, event(), "k").state is AlertState.FIRING
+
+
 def test_a_reminder_says_how_many_more_since_when() -> None:
     before = decide(rule(), None, fold([event()]), (WANG,), NOW, new_id=3, fingerprint=PROBLEM).alert
     decision = decide(rule(), before, fold([event()] * 4), (WANG,), NOW + 9999)

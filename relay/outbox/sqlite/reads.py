@@ -140,14 +140,15 @@ def alert(db: sqlite3.Connection, wanted: int) -> AlertRow | None:
     return None if row is None else rows.shown_alert(row)
 
 
-def handle(db: sqlite3.Connection, alert: int, address: Address) -> str:
-    """Of the latest message about that alert at that address."""
+def handle(db: sqlite3.Connection, alert: int, address: Address, thread: str) -> str:
+    """Of the latest message about that alert, or in that thread, at that address."""
+    of = "thread <> '' AND thread = ?" if thread else "alert = ?"
     found = db.execute(
-        """
-        SELECT handle FROM deliveries WHERE alert = ? AND backend = ? AND address = ? AND handle <> ''
+        f"""
+        SELECT handle FROM deliveries WHERE {of} AND backend = ? AND address = ? AND handle <> ''
         ORDER BY id DESC LIMIT 1
         """,
-        (alert, address.backend, address.to),
+        (thread or alert, address.backend, address.to),
     ).fetchone()
     return "" if found is None else str(found[0])
 

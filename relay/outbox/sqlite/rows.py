@@ -28,11 +28,11 @@ Row = tuple[Any, ...]
 EVENT: Final = "time, source, module, level, message, labels, origin, id, program, alert, reason, received_at"
 ALERT: Final = (
     "id, fingerprint, rule, module, level, title, state, first_seen, last_seen, count,"
-    " notified_count, notified_at, reminders, touched_at, hosts, standings"
+    " notified_count, notified_at, reminders, touched_at, hosts, standings, group_key"
 )
 DELIVERY: Final = (
     "id, alert, recipient, reason, backend, address, fallbacks, message, state, created_at,"
-    " next_at, expires_at, attempts, lease_until, tried, error, handle, receipt"
+    " next_at, expires_at, attempts, lease_until, tried, error, handle, receipt, thread"
 )
 ATTEMPT: Final = "delivery, backend, address, started_at, seconds, outcome, code, detail"
 POSITION: Final = "source, dev, inode, path, offset, head, tail, seen_at"
@@ -102,6 +102,7 @@ def alert_row(alert: Alert, sample: Event | None, trace: Json | None) -> Row:
         alert.touched_at,
         dump(alert.hosts) if alert.hosts else "[]",
         dump(alert.standings) if alert.standings else "[]",
+        alert.group,
         None if sample is None else dump(sample),
         None if trace is None else dump(trace),
     )
@@ -126,6 +127,7 @@ def alert(row: Row) -> Alert:
         touched_at=row[13],
         hosts=_hosts(row[14]),
         standings=_standings(row[15]) if row[15] != "[]" else (),
+        group=row[16],
     )
 
 
@@ -160,6 +162,7 @@ def delivery_row(delivery: Delivery) -> Row:
         delivery.error,
         delivery.handle,
         delivery.receipt,
+        delivery.thread,
     )
 
 
@@ -183,6 +186,7 @@ def delivery(row: Row) -> Delivery:
         error=row[15],
         handle=row[16],
         receipt=row[17],
+        thread=row[18],
     )
 
 

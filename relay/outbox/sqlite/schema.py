@@ -23,6 +23,8 @@ STEPS: Final[tuple[str, ...]] = tuple(
         "schema_receipts.sql",
         "schema_limits.sql",
         "schema_standings.sql",
+        "schema_checks.sql",
+        "schema_holds.sql",
         "schema_meters.sql",
     )
 )

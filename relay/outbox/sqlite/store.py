@@ -13,14 +13,23 @@ from typing import Final, Self
 
 from relay.clock import Clock
 from relay.errors import StoreFullError
-from relay.models import Address, Alert, Attempt, Delivery, DeliveryState, Json, Position
-from relay.outbox.sqlite import meters, reads, seen, writes
+from relay.models import Address, Alert, Attempt, CheckRecord, Delivery, DeliveryState, Json, Position
+from relay.outbox.sqlite import checks, holds, meters, reads, seen, writes
 from relay.outbox.sqlite.lock import Lock
 from relay.outbox.sqlite.prepare import make_folder, prepare
 from relay.outbox.sqlite.reader import Reader
 from relay.outbox.sqlite.reserve import Reserve
 from relay.outbox.sqlite.writer import Work, Writer
-from relay.outbox.store import AlertRow, Commit, MeterRow, Seen, Settlement, StoredEvent, Tried
+from relay.outbox.store import (
+    AlertRow,
+    Commit,
+    MeterRow,
+    Seen,
+    Settlement,
+    StoredEvent,
+    StoredHold,
+    Tried,
+)
 
 BUSY_TIMEOUT: Final = 5.0  # seconds that a write waits for another process's lock
 
@@ -141,14 +150,20 @@ class SqliteStore:
     async def fingerprints(self, rules: Sequence[str]) -> list[tuple[str, str]]:
         return await self._reader.run(meters.fingerprints, rules)
 
+    async def checks(self) -> list[CheckRecord]:
+        return await self._reader.run(checks.read)
+
     async def alerts(self, *, states: Sequence[str] = (), most: int = 100) -> list[AlertRow]:
         return await self._reader.run(reads.alerts, states, most)
 
     async def alert(self, id: int) -> AlertRow | None:  # noqa: A002 - the word of the domain
         return await self._reader.run(reads.alert, id)
 
-    async def handle(self, alert: int, address: Address) -> str:
-        return await self._reader.run(reads.handle, alert, address)
+    async def holds(self) -> list[StoredHold]:
+        return await self._reader.run(holds.every)
+
+    async def handle(self, alert: int, address: Address, thread: str = "") -> str:
+        return await self._reader.run(reads.handle, alert, address, thread)
 
     async def events_of(self, alert: int, most: int = 20) -> list[StoredEvent]:
         return await self._reader.run(reads.events_of, alert, most)

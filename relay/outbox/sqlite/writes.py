@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from relay.models import Alert, AlertState, Delivery
 from relay.outbox.retry import revived
-from relay.outbox.sqlite import meters, rows
+from relay.outbox.sqlite import checks, holds, meters, rows
 from relay.outbox.sqlite.wide import wide
 from relay.outbox.store import Commit, Settlement
 
@@ -24,7 +24,7 @@ _UPSERT_ALERTS: Final = """
         first_seen = excluded.first_seen, last_seen = excluded.last_seen, count = excluded.count,
         notified_count = excluded.notified_count, notified_at = excluded.notified_at,
         reminders = excluded.reminders, touched_at = excluded.touched_at, hosts = excluded.hosts,
-        standings = excluded.standings,
+        standings = excluded.standings, group_key = excluded.group_key,
         sample = coalesce(excluded.sample, sample), trace = coalesce(excluded.trace, trace)
 """
 _UPDATE_DELIVERIES: Final = """
@@ -51,16 +51,18 @@ class Limits(Struct, frozen=True):
 
 
 def commit(db: sqlite3.Connection, batch: Commit) -> None:
-    """Events, alerts, deliveries, positions and what rules have counted."""
+    """Events, alerts, deliveries, positions, the watchdog's records and what rules have counted."""
     wide(db, f"INSERT INTO events ({rows.EVENT})", [rows.event_row(event) for event in batch.events])
     _put_alerts(db, batch)
     new = [rows.delivery_row(delivery) for delivery in batch.deliveries]
     wide(db, f"INSERT INTO deliveries ({rows.DELIVERY})", new)
+    holds.put(db, batch.holds, batch.holds_over)
     gone = [rows.position_key(position) for position in batch.forgotten]
     wide(db, "DELETE FROM positions WHERE (source, dev, inode) IN (", gone, ")")
     read = [rows.position_row(position) for position in batch.positions]
     wide(db, f"INSERT INTO positions ({rows.POSITION})", read, _UPSERT_POSITIONS)
     meters.write(db, batch.meters)
+    checks.put(db, batch.checks)
 
 
 def _put_alerts(db: sqlite3.Connection, batch: Commit) -> None:
@@ -151,7 +153,7 @@ def supersede(db: sqlite3.Connection, backend: str, before: float) -> int:
         UPDATE deliveries SET state = 'cancelled', error = 'superseded by a newer message'
         WHERE id IN (
             SELECT id FROM deliveries AS stale
-            WHERE state = 'pending' AND backend = ? AND created_at < ? AND EXISTS (
+            WHERE state = 'pending' AND backend = ? AND created_at < ? AND thread = '' AND EXISTS (
                 SELECT 1 FROM deliveries AS newer
                 WHERE newer.alert = stale.alert AND newer.id > stale.id
                   AND newer.state = 'pending' AND newer.recipient = stale.recipient)

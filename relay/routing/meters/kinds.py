@@ -12,6 +12,7 @@ from relay.config import schema
 from relay.config.schema import Rule
 from relay.models import Event
 from relay.routing.fingerprint import Fingerprint, fingerprint, of_parts, template
+from relay.routing.group import problem as problem_of
 from relay.routing.meters.absent import Absent, Last
 from relay.routing.meters.base import Meter
 from relay.routing.meters.distinct import Distinct, Values
@@ -52,7 +53,7 @@ def subject(event: Event, rule: Rule, serial: str = "") -> Fingerprint:
         return of_parts(rule.name, template(event.message), "pair", *_fields(event, rule.pair.by))
     counted = rule.threshold or rule.distinct
     if counted is None or counted.by == ("fingerprint",):
-        return fingerprint(event, rule, serial)
+        return problem_of(event, rule, serial)
     fields = [_counted_by(event, rule, name, serial) for name in counted.by]
     return of_parts(rule.name, template(event.message), "by", *fields)
 

@@ -40,7 +40,7 @@ class Counts(Struct, frozen=True, gc=False, tag="rate", tag_field="kind"):
 class Rate(Struct, frozen=True):
     """The meter of a rule with `rate`."""
 
-    settings: schema.Rate
+    settings: schema.Jump
 
     @property
     def width(self) -> float:

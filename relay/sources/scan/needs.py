@@ -57,9 +57,7 @@ class _Need(Struct, frozen=True):
 class Asking:
     """Derives what to look for from the rules of one source."""
 
-    def __init__(self, source: str, settings: TailSource, *, coarse: bool = False) -> None:
-        """`coarse`: compiling quickly matters more than hitting seldom."""
-        self._coarse = coarse
+    def __init__(self, source: str, settings: TailSource) -> None:
         self._source = source
         self._settings = settings
         joined = Joiner(settings).holds and settings.format in {"python", "java"}
@@ -140,7 +138,7 @@ class Asking:
             )
         except (UnreadableError, IndexError, ValueError):
             return Wide("", 0)
-        return widen(tree, self._alphabet, broken=self._broken, coarse=self._coarse)
+        return widen(tree, self._alphabet, broken=self._broken)
 
     def _module(self, text: Text) -> Wide:
         """A condition on a module where it stands in a line."""

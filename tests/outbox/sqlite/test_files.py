@@ -141,6 +141,7 @@ PLANS = {
     "deliveries_dead": f"{_OWED} state = 'dead'",
     "deliveries_over": f"{_OWED} state IN ('delivered', 'cancelled') ORDER BY created_at",
     "deliveries_by_receipt": f"{_OWED} receipt <> '' AND backend = 'a' AND receipt = 'm1'",
+    "deliveries_of_thread": f"{_OWED} thread <> '' AND thread = 'g'",
     "attempts_of_delivery": "SELECT seq FROM attempts WHERE delivery = 1 ORDER BY seq",
     "attempts_of_backend": "SELECT 1 FROM attempts WHERE backend = '' AND started_at > 1 ORDER BY started_at",
 }

@@ -13,7 +13,7 @@ WIDTH = 50.0  # seconds of a slot of 5 minutes
 
 
 def meter(factor: float = 5.0, least: int = 20) -> Rate:
-    return Rate(schema.Rate(factor=factor, within=300.0, over=3600.0, least=least))
+    return Rate(schema.Jump(factor=factor, within=300.0, over=3600.0, least=least))
 
 
 def calm(driven: Driven, first: int, last: int, every: int = 30) -> None:
@@ -114,7 +114,7 @@ def test_a_clock_that_is_set_is_no_jump_and_hides_none() -> None:
 
 
 def test_a_flood_leaves_a_small_state() -> None:
-    driven = Driven(Rate(schema.Rate(factor=5.0, within=60.0, over=18_000.0)))
+    driven = Driven(Rate(schema.Jump(factor=5.0, within=60.0, over=18_000.0)))
     for second in range(0, 100_000, 40):
         driven.take(second, at(second), at(second))
     assert isinstance(driven.state, Counts)

@@ -1,0 +1,127 @@
+"""`relay watchdog list|check|pause|resume|polkit`: the checks of the running daemon."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from relay.cli.common import (
+    FINE,
+    PROBLEM,
+    UNREACHABLE,
+    USAGE,
+    RefusedError,
+    UnreachableError,
+    add_json,
+    add_rules,
+    ask,
+    complain,
+    parser,
+    printable,
+    rules_path,
+    table,
+    when,
+)
+
+
+def main(name: str, given: Sequence[str]) -> int:
+    """Ask, and print the answer."""
+    arguments = parser(
+        name,
+        "List the watchdog's checks, look at one now, leave one alone for a while; or print the polkit rule "
+        "that lets relay restart the units that the rules name.",
+        "relay watchdog pause orders-worker --for 30m",
+    )
+    arguments.add_argument("action", choices=tuple(_ACTIONS), nargs="?", default="list")
+    arguments.add_argument("name", nargs="?", help="the entry in rules.yaml")
+    arguments.add_argument(
+        "--for", dest="time", default="1h", metavar="TIME", help="how long to pause: 30m, 2h (default: 1h)"
+    )
+    add_rules(arguments)
+    add_json(arguments)
+    options = arguments.parse_args(given)
+    if (options.name is None) != (options.action in {"list", "polkit"}):
+        complain(f"relay watchdog {options.action} {'takes no name' if options.name else 'needs a name'}")
+        return USAGE
+    try:
+        return _ACTIONS[options.action](options)
+    except UnreachableError as error:
+        complain(error)
+        return UNREACHABLE
+    except RefusedError as error:
+        complain(error)
+        return PROBLEM
+
+
+def _list(options: argparse.Namespace) -> int:
+    rows = ask(rules_path(options.config), "watchdog")
+    if options.json:
+        print(json.dumps(rows, ensure_ascii=False, indent=2))
+    elif not rows:
+        print("no checks: `watchdog:` of the rules is empty")
+    else:
+        print(table(("name", "state", "since", "restarts", "found"), [_row(row) for row in rows]))
+    return FINE
+
+
+def _check(options: argparse.Namespace) -> int:
+    found = ask(rules_path(options.config), "watchdog_check", name=options.name)
+    if options.json:
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        print(f"{found['name']}: {found['outcome']}: {printable(found['text'])}")
+    return FINE if found["outcome"] == "held" else PROBLEM
+
+
+def _pause(options: argparse.Namespace) -> int:
+    from relay.values import parse_duration  # noqa: PLC0415 - msgspec, only here
+
+    try:
+        seconds = parse_duration(options.time)
+    except ValueError as error:
+        complain(error)
+        return USAGE
+    row = ask(rules_path(options.config), "watchdog_pause", name=options.name, seconds=seconds)
+    return _done(options, row, f"{options.name} is not looked at until {when(row['paused_until'])}")
+
+
+def _resume(options: argparse.Namespace) -> int:
+    row = ask(rules_path(options.config), "watchdog_resume", name=options.name)
+    return _done(options, row, f"{options.name} is looked at again")
+
+
+def _polkit(options: argparse.Namespace) -> int:
+    """Needs no daemon: it is for whoever installs relay."""
+    from relay.reload import prepare  # noqa: PLC0415 - as above
+    from relay.watchdog.polkit import rule  # noqa: PLC0415
+
+    prepared = prepare(rules_path(options.config), lenient_secrets=True)
+    if prepared.rules is None:
+        complain("\n".join(str(each) for each in prepared.problems if each.severity == "error"))
+        return PROBLEM
+    text = rule(prepared.rules.config)
+    print(text.rstrip() if text else "// relay restarts no unit of systemd: no rule is needed")
+    return FINE
+
+
+def _done(options: argparse.Namespace, row: dict[str, Any], text: str) -> int:
+    print(json.dumps(row, ensure_ascii=False, indent=2) if options.json else text)
+    return FINE
+
+
+def _row(row: dict[str, Any]) -> tuple[str, ...]:
+    about = printable(row["text"] or row["target"])
+    if row["waits_for"]:
+        about = f"waits for {row['waits_for']}: {about}"
+    if row["gave_up"]:
+        about = f"given up (`relay watchdog resume {row['name']}`): {about}"
+    if row["resting"]:
+        until = f" until {when(row['paused_until'])}" if row["resting"] == "paused" else ""
+        about = f"{row['resting']}{until}"
+    since = when(row["since"]) if row["since"] else "-"
+    return row["name"], row["state"], since, str(row["restarts"]), about
+
+
+_ACTIONS: Final = {"list": _list, "check": _check, "pause": _pause, "resume": _resume, "polkit": _polkit}

@@ -1,0 +1,120 @@
+"""The kinds of scalar that a watchdog entry has. As in kinds.py: ValueError in words."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from relay.config import cron as crontab
+from relay.config import patterns
+from relay.config.checks import SCHEMES
+from relay.config.commands import restart_problem, unit_problem
+from relay.config.nodes import Scalar
+from relay.config.scalars import digits, line, text
+from relay.values import parse_size
+
+_HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})|\[[0-9A-Fa-f:.]+\]")
+_ALLOWED: Final = "tcp tls http https unix dns smtp redis postgres mysql ssh"
+
+
+def check_url(node: Scalar) -> str:
+    """Where to look: `tcp://host:port`, `https://host/path`, `unix:///path`, `dns://name` ..."""
+    given = line(node, 2000)
+    scheme, separator, rest = given.partition("://")
+    if not separator:
+        raise ValueError(
+            f"{node.given} is no check: write tcp://host:port, https://host/path, unix:///path ..."
+        )
+    if scheme == "unix":
+        if not rest.startswith("/"):
+            raise ValueError(f"{node.given} names no socket: write unix:///run/app.sock")
+    elif scheme in {"http", "https"}:
+        _check_page(node, given)
+    elif scheme == "dns":
+        _check_host(node, rest, "dns://db.example.com")
+    elif scheme in SCHEMES:
+        _check_place(node, scheme, rest)
+    else:
+        raise ValueError(f"unknown kind of check {scheme[:20]!r} (allowed: {_ALLOWED.replace(' ', ', ')})")
+    return given
+
+
+def place_of(url: str) -> tuple[str, int]:
+    """Host (IPv6 without brackets) and port of a checked `tcp://host:port` and the like."""
+    scheme, _, rest = url.partition("://")
+    host, colon, port = rest.rstrip("/").rpartition(":")
+    if not colon or rest.endswith("]"):
+        host, port = rest.rstrip("/"), str(SCHEMES[scheme])
+    return host.strip("[]"), int(port)
+
+
+def expected(node: Scalar) -> str:
+    """A part of a text, or /RE2/."""
+    patterns.message_text(text(node))
+    return node.text
+
+
+def unit(node: Scalar) -> str:
+    """A unit that is looked at."""
+    if wrong := unit_problem(line(node)):
+        raise ValueError(wrong)
+    return node.text
+
+
+def restarted(node: Scalar) -> str:
+    """A unit that is restarted."""
+    if " " in line(node):
+        raise ValueError(
+            f"{node.given} is a shell's line: write a list, as in [systemctl, restart, orders-worker]"
+        )
+    if wrong := restart_problem(node.text):
+        raise ValueError(wrong)
+    return node.text
+
+
+def share(node: Scalar) -> str:
+    """An amount of bytes, or a part in percent."""
+    given = digits(node)
+    if given.endswith("%"):
+        number = given[:-1]
+        if not re.fullmatch(r"\d{1,2}(?:\.\d+)?|100", number):
+            raise ValueError(f"{node.given} is no share: write 10% or 500MiB")
+        return given
+    parse_size(given)
+    return given
+
+
+def cron(node: Scalar) -> str:
+    """Minute, hour, day, month, weekday."""
+    crontab.parse(line(node))
+    return node.text
+
+
+def _check_page(node: Scalar, given: str) -> None:
+    try:
+        parts = urlsplit(given)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"{node.given} is no URL: {error}") from None
+    if not host or port == 0 or any(letter.isspace() for letter in given):
+        raise ValueError(f"{node.given} is no URL: write http://127.0.0.1:8080/health")
+    if parts.username is not None or parts.fragment:
+        raise ValueError("a check's URL takes no user and no fragment")
+
+
+def _check_host(node: Scalar, host: str, example: str) -> None:
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"{node.given} names no host: write {example}")
+
+
+def _check_place(node: Scalar, scheme: str, rest: str) -> None:
+    rest = rest.rstrip("/")
+    host, colon, port = rest.rpartition(":")
+    if not colon or rest.endswith("]"):
+        if not SCHEMES[scheme]:
+            raise ValueError(f"{node.given} names no port: write {scheme}://host:port")
+        host, port = rest, str(SCHEMES[scheme])
+    _check_host(node, host, f"{scheme}://127.0.0.1:9090")
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", port) or int(port) > 65535:
+        raise ValueError(f"{node.given} names no port: write a number from 1 to 65535")

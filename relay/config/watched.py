@@ -1,0 +1,43 @@
+"""What only shows when all watchdog entries are there: who depends on whom, which names are taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from relay.config.nodes import Table
+from relay.config.people import names_in, walked
+from relay.config.problems import Problems, hint, quoted
+from relay.config.schema import Config, Place
+
+OWN: Final = ("relay", "watchdog")  # sources of relay's own events: no other may take them for itself
+
+
+def check_watchdog(config: Config, root: Table, problems: Problems) -> None:
+    """Names that are there, no circle of dependencies."""
+    sources = names_in(root, "sources")
+    for name in OWN:
+        if name in sources:
+            problems.error(
+                sources[name], f"{name!r} is the source of relay's own events: choose another name"
+            )
+    places = names_in(root, "watchdog")
+    causes = {name: watch.depends_on for name, watch in config.watchdog.items()}
+    _check_causes(causes, places, root, problems)
+    for circle in walked(causes)[0]:
+        problems.error(
+            places[circle[0]], f"entries depend on each other in a circle: {' -> '.join(circle[:8])}"
+        )
+
+
+def _check_causes(
+    causes: Mapping[str, tuple[str, ...]], places: Mapping[str, Place], root: Table, problems: Problems
+) -> None:
+    section = root.get("watchdog")
+    for name, needed in causes.items():
+        entry = section.get(name) if isinstance(section, Table) else None
+        given = entry.get("depends_on") if isinstance(entry, Table) else None
+        for cause in needed:
+            if cause not in places:
+                place = given.place if given is not None else places[name]
+                problems.error(place, f"unknown watchdog entry {quoted(cause)}{hint(cause, list(places))}")

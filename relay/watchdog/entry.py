@@ -1,0 +1,104 @@
+"""One entry of `watchdog:` while relay runs: its probes, how it stands, when to look next."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from relay.config.checks import CommandCheck
+from relay.config.schema import Watch
+from relay.models import CheckRecord
+from relay.watchdog import beats
+from relay.watchdog.lag import Lag
+from relay.watchdog.probes.base import Probe, in_words
+from relay.watchdog.probes.choose import probe_of
+from relay.watchdog.standing import Moment, Standing, started
+from relay.watchdog.tools import Tools
+from relay.watchdog.verdict import FailedError, Kind, NoRemedyError, UnknownError, Verdict
+
+VERIFY_EVERY: Final = 1.0  # seconds between looks after a restart, and after relay was held up
+BEATS_EVERY: Final = 5.0  # seconds between looks at whether a heartbeat is overdue
+_HELD_UP: Final = 0.25  # of a look's time limit, spent by a loop that stood still: the look says nothing
+
+
+class Entry:
+    """Moving parts of one entry. `lock` is held while it is looked at or restarted."""
+
+    def __init__(self, name: str, watch: Watch, record: CheckRecord, now: Moment, first_look: float) -> None:
+        self.name = name
+        self.watch = watch
+        self.probes: list[Probe] = [probe_of(check, watch.timeout) for check in watch.checks]
+        self.standing: Standing = started(record, watch, now)
+        self.lock = asyncio.Lock()
+        self.is_due = False  # a look is on its way
+        self.next_at = now.mono + first_look  # monotonic
+        self.told_at = now.mono  # when it was last said that it is down
+        self.again = False  # the next look asks again whether it is restarted
+        self.remedy_may_follow = False  # what kept it from being restarted may pass
+        self.remedy = ""  # what the latest restart of this process did; "": there was none
+        self.waits_for = ""  # the entry whose failure explains this one's
+        self.held_back: set[str] = set()  # entries that were not told of because of this one
+        self.is_blind = False  # it was told that it can't be judged
+        self.resting = ""  # why it isn't looked at; "": it is
+        self.started_at = now.wall
+
+    @property
+    def record(self) -> CheckRecord:
+        """What outlives relay."""
+        return self.standing.record
+
+    @property
+    def target(self) -> str:
+        """What is looked at, for people."""
+        return ", ".join(probe.target for probe in self.probes) or "heartbeat"
+
+    @property
+    def every(self) -> float:
+        """Seconds between two looks, as things are."""
+        if self.watch.heartbeat is not None:
+            return BEATS_EVERY
+        return min(self.watch.every, VERIFY_EVERY) if self.standing.verifying else self.watch.every
+
+    def rests(self, now: float, *, is_open: bool) -> str:
+        """Why it isn't looked at just now; empty if it is."""
+        if self.record.paused_until > now:
+            return "paused"
+        return "" if is_open else "outside of its hours"
+
+    async def look(self, tools: Tools, lag: Lag, now: float) -> Verdict:
+        """One look at everything that must hold; the first that doesn't decides."""
+        if self.watch.heartbeat is not None:
+            return beats.judge(self.watch.heartbeat, self.record, now, self.started_at)
+        verdicts = []
+        for probe, check in zip(self.probes, self.watch.checks, strict=True):
+            verdict = await _look(
+                probe, tools, lag, self.watch.timeout, limited=not isinstance(check, CommandCheck)
+            )
+            if verdict.kind is Kind.FAILED:
+                return verdict
+            verdicts.append(verdict)
+        unsure = [verdict for verdict in verdicts if verdict.kind is not Kind.HELD]
+        return unsure[0] if unsure else Verdict(Kind.HELD, "; ".join(each.text for each in verdicts))
+
+
+async def _look(probe: Probe, tools: Tools, lag: Lag, most: float, *, limited: bool) -> Verdict:
+    """One probe, for at most `most` seconds; one that isn't `limited` here keeps to them itself."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    try:
+        async with asyncio.timeout(most if limited else None):
+            return Verdict(Kind.HELD, await probe.look(tools))
+    except TimeoutError:
+        verdict = Verdict(Kind.FAILED, f"{probe.target}: no answer within {most:g} s")
+    except UnknownError as error:
+        verdict = Verdict(Kind.UNKNOWN, f"{probe.target}: {error}")
+    except NoRemedyError as error:
+        verdict = Verdict(Kind.FAILED, f"{probe.target}: {error}", remediable=False)
+    except FailedError as error:
+        verdict = Verdict(Kind.FAILED, f"{probe.target}: {error}")
+    except OSError as error:
+        verdict = Verdict(Kind.UNKNOWN, f"{probe.target}: {in_words(error)}")
+    except Exception as error:  # noqa: BLE001 - a mistake in one probe is that probe's, and no failure of its target
+        verdict = Verdict(Kind.UNKNOWN, f"{probe.target}: relay can't judge it ({type(error).__name__})")
+    late = loop.time() - began >= most and lag.since(began) >= _HELD_UP * most
+    return Verdict(Kind.LATE, "relay itself was held up") if late else verdict

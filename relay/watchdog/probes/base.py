@@ -1,0 +1,49 @@
+"""What a probe is."""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+import re2
+
+from relay.config.patterns import message_text
+from relay.text import one_line
+from relay.watchdog.tools import Tools
+
+
+class Probe(Protocol):
+    """Made from one check of rules.yaml."""
+
+    target: str  # what is looked at, for people
+
+    async def look(self, tools: Tools) -> str:
+        """What was found, in words; `FailedError`, `NoRemedyError`, `UnknownError`.
+
+        The caller sets a time limit and cancels.
+        """
+        ...
+
+
+def holds(expected: str, text: str) -> bool:
+    """Whether the text has what is expected in it: a part of a text, or /RE2/."""
+    wanted = message_text(expected)
+    if wanted.kind != "regex":
+        return wanted.text in text
+    options = re2.Options()
+    options.log_errors = False
+    options.case_sensitive = not wanted.ignore_case
+    return re2.compile(wanted.text, options).search(text) is not None
+
+
+def shown(text: str | bytes, most: int = 100) -> str:
+    """What a peer said, made safe to show in a line."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    return one_line(text.strip(), most)
+
+
+def in_words(error: OSError) -> str:
+    """`connection refused`, without numbers and addresses."""
+    words = os.strerror(error.errno) if error.errno and error.errno > 0 else type(error).__name__
+    return words[:1].lower() + words[1:]

@@ -1,0 +1,87 @@
+"""`http://` and `https://`: a page answers with the right status, text and header."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from relay.config.checks import HttpCheck
+from relay.watchdog.probes.base import holds, in_words, shown
+from relay.watchdog.probes.certificate import TlsProbe
+from relay.watchdog.tools import Tools
+from relay.watchdog.verdict import FailedError, NoRemedyError, UnknownError
+
+MOST_BODY: Final = 256 * 1024  # bytes looked at
+
+
+class PageProbe:
+    """Asks for the page, follows no redirect."""
+
+    def __init__(self, check: HttpCheck) -> None:
+        self.target = check.url.partition("?")[0]  # a query may hold a token
+        self._check = check
+        place = urlsplit(check.url)
+        where = f"tls://{_bracketed(place.hostname or '')}:{place.port or 443}"
+        self._certificate = TlsProbe(where, check.certificate) if check.certificate else None
+
+    async def look(self, tools: Tools) -> str:
+        """As in `Probe`. The certificate is looked at apart: aiohttp hides it once the answer is read."""
+        found = await self._ask(tools)
+        return found if self._certificate is None else await self._certificate.look(tools)
+
+    async def _ask(self, tools: Tools) -> str:
+        try:
+            async with tools.session.get(self._check.url, allow_redirects=False) as answer:
+                self._judge_head(answer)
+                if self._check.body:
+                    await self._judge_body(answer)
+                return f"answers {answer.status}"
+        except aiohttp.ClientConnectorCertificateError as error:
+            inner = error.certificate_error
+            words = inner.verify_message if isinstance(inner, ssl.SSLCertVerificationError) else "not valid"
+            raise NoRemedyError(f"its certificate is refused: {words}") from None
+        except aiohttp.ClientConnectorDNSError:
+            raise UnknownError("its name doesn't resolve") from None
+        except aiohttp.ClientConnectorError as error:
+            raise FailedError(in_words(error.os_error)) from None
+        except aiohttp.ServerDisconnectedError:
+            raise FailedError("takes connections, but hangs up without an answer") from None
+        except (
+            aiohttp.ClientError,
+            ssl.SSLError,
+            ValueError,
+        ) as error:  # no URL in the text: it may hold a token
+            raise FailedError(f"no answer that is HTTP: {type(error).__name__}") from None
+        except OSError as error:
+            raise FailedError(in_words(error)) from None
+
+    def _judge_head(self, answer: aiohttp.ClientResponse) -> None:
+        wanted = self._check.status
+        if (answer.status not in wanted) if wanted else not 200 <= answer.status < 400:
+            raise FailedError(f"answers {answer.status} {shown(answer.reason or '')}".rstrip())
+        for name, expected in self._check.header.items():
+            given = answer.headers.get(name)
+            if given is None:
+                raise FailedError(f"answers {answer.status} without the header {name}")
+            if not holds(expected, given):
+                raise FailedError(f"answers {answer.status} with {name}: {shown(given)}")
+
+    async def _judge_body(self, answer: aiohttp.ClientResponse) -> None:
+        body = bytearray()
+        async for part in answer.content.iter_chunked(16384):
+            body += part
+            if len(body) >= MOST_BODY:
+                break
+        try:
+            text = body.decode(answer.get_encoding(), "replace")
+        except (LookupError, RuntimeError):
+            text = body.decode("utf-8", "replace")
+        if not holds(self._check.body, text):
+            raise FailedError(f"answers {answer.status}, but the body is not as expected: {shown(text)!r}")
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,383 @@
+"""The watchdog at work: looks when it is time, tells what changed, restarts what is down.
+
+A change goes into the intake like any other event, with the record of the check in the same transaction; a
+restart is recorded before it is begun. So neither a crash of relay nor its restart makes one too many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Final, Protocol
+
+import structlog
+from msgspec.structs import replace
+
+from relay.clock import Clock
+from relay.config.schema import Config, Hours, Remedies, Watch
+from relay.errors import RelayError
+from relay.models import Batch, CheckRecord, Event
+from relay.values import format_duration
+from relay.watchdog import beats, told
+from relay.watchdog.command import Ran, run
+from relay.watchdog.entry import VERIFY_EVERY, Entry
+from relay.watchdog.evidence import gather, unit_behind
+from relay.watchdog.lag import Lag
+from relay.watchdog.remedy import Choice, Plan, argv, command_line, forgiven, plan
+from relay.watchdog.standing import Moment, Turn, excused, judged, outage, restarted
+from relay.watchdog.tools import Tools
+from relay.watchdog.units import Unit
+from relay.watchdog.verdict import Kind, Verdict
+
+log = structlog.get_logger()
+
+STILL_EVERY: Final = 60.0  # seconds between two events that say it is still down: reminders are made of them
+AT_ONCE: Final = 64  # looks at the same time
+_TICK: Final = 0.1  # seconds at least between two looks at what is due: many checks share a turn
+_TURN: Final = 5.0  # seconds at most between two turns
+_SPREAD: Final = 5.0  # seconds over which the first looks are spread
+
+
+class Report(Protocol):
+    """How relay's own troubles are told."""
+
+    def __call__(self, kind: str, subject: str, text: str, *, avoid: str = "", cleared: bool = False) -> None:
+        """Tell the operators, or that it is over."""
+        ...
+
+
+class Watchdog:
+    """Every entry of `watchdog:`."""
+
+    def __init__(
+        self,
+        put: Callable[[Batch], object],
+        clock: Clock,
+        config: Config,
+        report: Report,
+        is_open: Callable[[Config, Hours, float], bool],
+        tools: Tools | None = None,
+    ) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.turned_at = clock.monotonic()
+        self._put = put  # into the intake
+        self._clock = clock
+        self._report = report
+        self._is_open = is_open  # whether that is within the hours at that time
+        self._tools = tools or Tools()
+        self._lag = Lag()
+        self._seats = asyncio.Semaphore(AT_ONCE)
+        self._wake = asyncio.Event()
+        self._config = config
+        self._remedies: Remedies = config.remedies
+
+    # --- lifecycle ---
+
+    def remember(self, records: Iterable[CheckRecord]) -> None:
+        """Begin, with what the store knows of the time before."""
+        known = {record.name: record for record in records}
+        self._build(self._config, known)
+        gone = [record for name, record in known.items() if name not in self.entries and record.down]
+        for record in gone:
+            self._unwatched(record, Watch())
+
+    def apply(self, config: Config) -> None:
+        """The rules were edited: entries that are the same go on as they stand."""
+        old, records = self.entries, {name: entry.record for name, entry in self.entries.items()}
+        self._build(config, records)
+        for name, entry in old.items():
+            if name not in self.entries and entry.record.down:
+                self._unwatched(entry.record, entry.watch)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._lag.run())
+                while True:
+                    for entry in self._due():
+                        group.create_task(self._turn(entry))
+                    self.turned_at = self._clock.monotonic()
+                    await self._wait()
+        finally:
+            await self._tools.close()
+
+    async def run_once(self) -> None:
+        """Look at all that is due, to the end of what follows from it."""
+        await asyncio.gather(*(self._turn(entry) for entry in self._due()))
+
+    # --- what others ask ---
+
+    @property
+    def down(self) -> Collection[str]:
+        """The entries that are down."""
+        return [name for name, entry in self.entries.items() if entry.record.down]
+
+    def beat(self, event: Event) -> CheckRecord | None:
+        """Take an event that is a sign of life; the record to store with it, None if it is nobody's."""
+        entry = self.entries.get(event.labels[beats.LABEL])
+        if entry is None or entry.watch.heartbeat is None:
+            return None
+        record = beats.heard(entry.record, event, self._clock.now())
+        entry.standing = replace(entry.standing, record=record)
+        entry.next_at = 0.0
+        self._wake.set()
+        return record
+
+    async def pause(self, entry: Entry, seconds: float) -> None:
+        """Don't look at it for so long; stored when this returns."""
+        await self._keep(entry, replace(entry.record, paused_until=self._clock.now() + seconds))
+
+    async def resume(self, entry: Entry) -> None:
+        """Look at it again, and restart it again, though it was given up."""
+        record = replace(entry.record, paused_until=0.0, gave_up=False, restarts=())
+        entry.again = entry.record.down
+        entry.next_at = 0.0
+        await self._keep(entry, record)
+        self._wake.set()
+
+    async def look(self, entry: Entry) -> Verdict:
+        """One look for whoever asks: nothing follows from it."""
+        return await entry.look(self._tools, self._lag, self._clock.now())
+
+    # --- one turn of one entry ---
+
+    async def _turn(self, entry: Entry) -> None:
+        try:
+            async with self._seats, entry.lock:
+                await self._look_at(entry)
+        finally:
+            entry.is_due = False
+
+    async def _look_at(self, entry: Entry) -> None:
+        now = self._now()
+        entry.next_at = now.mono + entry.every
+        was, entry.resting = (
+            entry.resting,
+            entry.rests(now.wall, is_open=self._is_open(self._config, entry.watch, now.wall)),
+        )
+        if entry.resting:
+            return
+        if was:
+            entry.standing = excused(entry.standing, entry.watch, now)
+        verdict = await entry.look(self._tools, self._lag, now.wall)
+        if verdict.kind is Kind.LATE:
+            entry.next_at = min(entry.next_at, self._clock.monotonic() + VERIFY_EVERY)
+            log.info("look_was_late", check=entry.name)
+            return
+        await self._take(entry, verdict)
+        entry.next_at = min(entry.next_at, now.mono + entry.every)
+
+    async def _take(self, entry: Entry, verdict: Verdict) -> None:
+        """What a look leads to."""
+        before, now = entry.standing, self._now()
+        if entry.is_blind and verdict.kind is not Kind.UNKNOWN:
+            entry.is_blind = False
+            self._report("watchdog", entry.name, f"{entry.name} can be judged again", cleared=True)
+        after, turn = judged(before, entry.watch, verdict, now)
+        entry.standing = after
+        if turn is Turn.FELL:
+            entry.standing = replace(after, record=before.record)  # not yet: something else may explain it
+            entry.waits_for = await self._cause(entry)
+            if entry.waits_for:
+                self.entries[entry.waits_for].held_back.add(entry.name)
+                return
+            entry.standing = replace(after, record=replace(entry.record, down=True, since=now.wall))
+        entry.waits_for = ""
+        match turn:
+            case Turn.FELL:
+                await self._fell(entry, verdict)
+            case Turn.UNHELPED:
+                await self._unhelped(entry, verdict)
+            case Turn.ROSE:
+                await self._rose(entry, verdict)
+            case Turn.BLINDED:
+                entry.is_blind = True
+                self._report("watchdog", entry.name, f"{entry.name} can't be judged: {verdict.text}")
+            case Turn.NOTHING:
+                await self._go_on(entry, verdict)
+
+    async def _cause(self, entry: Entry) -> str:
+        """The entry that explains this one's failure: one it depends on that fails too. "" if none does."""
+        for name in entry.watch.depends_on:
+            cause = self.entries.get(name)
+            if cause is None or cause.resting:
+                continue
+            if cause.standing.looked_at < entry.standing.failing_since and not cause.record.down:
+                async with cause.lock:
+                    await self._look_at(cause)
+            if cause.record.down or cause.standing.failing_since or cause.waits_for:
+                return name
+        return ""
+
+    async def _fell(self, entry: Entry, verdict: Verdict) -> None:
+        log.warning("check_failed", check=entry.name, text=verdict.text)
+        await self._act(entry, verdict, told.DOWN, f"{entry.name} is down: {verdict.text}")
+
+    async def _unhelped(self, entry: Entry, verdict: Verdict) -> None:
+        lasted = _seconds(outage(entry.standing, self._now()))
+        headline = f"{entry.name} is still down after {lasted}: {verdict.text}"
+        state = told.PRESSING if entry.remedy else told.STILL
+        if entry.remedy:
+            headline += f"\nthe restart did not help: {entry.remedy}"
+        entry.remedy = ""
+        await self._act(entry, verdict, state, headline)
+
+    async def _rose(self, entry: Entry, verdict: Verdict) -> None:
+        text = f"{entry.name} recovered after {_seconds(outage(entry.standing, self._now()))}"
+        if entry.remedy:
+            text += f" by the restart ({len(entry.record.restarts)} of {entry.watch.max_restarts.count})"
+        text += f": {verdict.text}"
+        if entry.held_back:
+            text += f"\nheld back meanwhile, as they depend on it: {', '.join(sorted(entry.held_back))}"
+        entry.remedy, entry.again = "", False
+        log.info("check_recovered", check=entry.name, text=text)
+        for name in entry.held_back & self.entries.keys():
+            waiting = self.entries[name]
+            waiting.standing = excused(waiting.standing, waiting.watch, self._now())
+        entry.held_back.clear()
+        await self._tell(entry, told.OVER, text)
+
+    async def _go_on(self, entry: Entry, verdict: Verdict) -> None:
+        """Still down: counted, so that reminders come; or up for so long that restarts are forgiven."""
+        now = self._now()
+        if not entry.record.down:
+            record = forgiven(entry.record, entry.watch, now.wall)
+            if record is not entry.record:
+                await self._keep(entry, record)
+            return
+        if verdict.kind is not Kind.FAILED or now.mono < entry.standing.starting_until:
+            return
+        if entry.again:
+            entry.again = False
+            await self._act(entry, verdict, told.STILL, f"{entry.name} is still down: {verdict.text}")
+        elif now.mono - entry.told_at >= STILL_EVERY and not await self._cause(entry):
+            entry.told_at = now.mono
+            entry.again = entry.remedy_may_follow
+            lasted = format_duration(outage(entry.standing, now))
+            await self._tell(entry, told.STILL, f"{entry.name} is still down after {lasted}: {verdict.text}")
+
+    # --- remedies ---
+
+    async def _act(self, entry: Entry, verdict: Verdict, state: str, headline: str) -> None:
+        """Evidence, the decision, the event that tells of both, and then the restart."""
+        unit = await self._unit(entry)
+        wanted = entry.watch.restart or entry.watch.unit or entry.watch.log
+        evidence = await gather(entry.watch, unit, self._tools) if wanted else ""
+        if self.entries.get(entry.name) is not entry:  # an edit of the rules has put another in its place
+            return
+        decided = self._plan(entry, verdict, unit)
+        entry.standing = replace(entry.standing, record=decided.record)
+        entry.remedy_may_follow = decided.choice in {Choice.BUDGET, Choice.SYSTEMD}
+        if decided.choice is Choice.SPENT:
+            state = told.PRESSING if state != told.DOWN else state
+        await self._tell(entry, state, "\n".join(part for part in (headline, decided.text, evidence) if part))
+        if decided.choice is Choice.RESTART:
+            await self._restart(entry)
+
+    def _plan(self, entry: Entry, verdict: Verdict, unit: Unit | None) -> Plan:
+        return plan(
+            entry.watch,
+            entry.record,
+            self._remedies,
+            [at for each in self.entries.values() for at in each.record.restarts],
+            self._clock.now(),
+            remediable=verdict.remediable,
+            unit=unit,
+        )
+
+    async def _restart(self, entry: Entry) -> None:
+        log.warning("restart_begun", check=entry.name, command=command_line(entry.watch))
+        ran = await run(argv(entry.watch), entry.watch.restart_timeout, leave=True)
+        log.warning("restart_ended", check=entry.name, outcome=ran.words)
+        entry.remedy = _said(ran)
+        entry.standing = restarted(entry.standing, entry.watch, self._now())
+        if ran.status != 0:  # nothing was started: it need not be waited for
+            entry.standing = replace(entry.standing, starting_until=0.0)
+
+    async def _unit(self, entry: Entry) -> Unit | None:
+        """The unit behind it, as it stands; None if there is none, or it can't be asked."""
+        name = unit_behind(entry.watch)
+        if not name:
+            return None
+        try:
+            return await self._tools.units.state(name)
+        except RelayError as error:
+            log.info("unit_unknown", check=entry.name, error=str(error))
+            return None
+
+    # --- what is told and kept ---
+
+    async def _tell(self, entry: Entry, state: str, text: str) -> None:
+        """Put the event in, with the record as it is now, and wait until both are durable."""
+        entry.told_at = self._clock.monotonic()
+        happened = told.event(entry.name, entry.watch, state, text, entry.target, self._clock.now())
+        await self._durable(Batch(events=[happened], checks=[entry.record], size=len(text)))
+
+    async def _keep(self, entry: Entry, record: CheckRecord) -> None:
+        entry.standing = replace(entry.standing, record=record)
+        await self._durable(Batch(events=[], checks=[record]))
+
+    async def _durable(self, batch: Batch) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def settle(error: Exception | None) -> None:
+            del error  # the pipeline tries until it succeeds, or relay ends
+            if not done.done():
+                done.set_result(None)
+
+        batch.done = settle
+        self._put(batch)
+        await done
+
+    def _unwatched(self, record: CheckRecord, watch: Watch) -> None:
+        text = f"{record.name} is no longer watched"
+        happened = told.event(record.name, watch, told.UNWATCHED, text, "", self._clock.now())
+        self._put(Batch(events=[happened], checks=[CheckRecord(name=record.name)], size=len(text)))
+
+    # --- time ---
+
+    def _build(self, config: Config, records: dict[str, CheckRecord]) -> None:
+        now, old = self._now(), self.entries
+        self._config, self._remedies = config, config.remedies
+        self.entries, new = {}, []
+        for number, (name, watch) in enumerate(config.watchdog.items()):
+            if name in old and old[name].watch == watch:
+                self.entries[name] = old[name]
+                continue
+            first = number / max(1, len(config.watchdog)) * min(_SPREAD, watch.every)
+            known = records.get(name, CheckRecord(name=name))
+            self.entries[name] = Entry(name, watch, known, now, first)
+            if not known.first_seen:
+                new.append(self.entries[name].record)
+        if new:
+            self._put(Batch(events=[], checks=new))
+
+    def _due(self) -> Iterator[Entry]:
+        now = self._clock.monotonic()
+        for entry in list(self.entries.values()):
+            if entry.next_at <= now and not entry.is_due:
+                entry.is_due = True
+                yield entry
+
+    async def _wait(self) -> None:
+        now = self._clock.monotonic()
+        until = min((entry.next_at for entry in self.entries.values()), default=now + _TURN)
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(max(_TICK, until - now), _TURN)):
+                await self._wake.wait()
+
+    def _now(self) -> Moment:
+        return Moment(self._clock.now(), self._clock.monotonic())
+
+
+def _said(ran: Ran) -> str:
+    last = ran.output.rstrip().rpartition("\n")[2][:200]
+    return f"{ran.words}: {last}" if last else ran.words
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else format_duration(seconds)

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from relay.config.checks import HttpCheck
+from relay.watchdog.probes.page import PageProbe
+from relay.watchdog.tools import Tools
+from relay.watchdog.verdict import FailedError, NoRemedyError
+from tests.watchdog.probes.conftest import PEM, Listen, Look
+
+
+@pytest.fixture(params=["http", "https"])
+async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    async def answer(asked: web.Request) -> web.Response:
+        status = int(asked.match_info["status"])
+        return web.Response(status=status, text="database: ok", headers={"X-Version": "7", "Location": "/x"})
+
+    async def large(asked: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 3_000_000 + b"end")
+
+    app = web.Application()
+    app.router.add_get("/large", large)
+    app.router.add_get("/{status}", answer)
+    server = TestServer(app, host="127.0.0.1")
+    if request.param == "https":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(PEM)
+        await server.start_server(ssl=context)
+    else:
+        await server.start_server()
+    yield f"{request.param}://localhost:{server.port}"
+    await server.close()
+
+
+async def test_a_page_that_answers_as_it_should(look: Look, url: str) -> None:
+    assert await look(f"{url}/200") == "answers 200"
+    assert await look(f"{url}/302") == "answers 302"  # and is not followed
+    check = HttpCheck(url=f"{url}/204", status=(204,), header={"X-Version": "/^[0-9]+$/"})
+    assert await look(check) == "answers 204"
+    assert await look(HttpCheck(url=f"{url}/200", body="/DATABASE: OK/i")) == "answers 200"
+
+
+async def test_a_page_that_does_not(look: Look, url: str) -> None:
+    with pytest.raises(FailedError, match="answers 503 Service Unavailable"):
+        await look(f"{url}/503?token=c4nary")
+    with pytest.raises(FailedError, match="answers 200 OK"):
+        await look(HttpCheck(url=f"{url}/200", status=(204,)))
+    with pytest.raises(FailedError, match="body is not as expected: 'database: ok'"):
+        await look(HttpCheck(url=f"{url}/200", body="all well"))
+    with pytest.raises(FailedError, match="with X-Version: 7"):
+        await look(HttpCheck(url=f"{url}/200", header={"X-Version": "8"}))
+    with pytest.raises(FailedError, match="without the header X-None"):
+        await look(HttpCheck(url=f"{url}/200", header={"X-None": "8"}))
+    with pytest.raises(FailedError, match="body is not as expected"):
+        await look(HttpCheck(url=f"{url}/large", body="end"))  # read to a bound
+
+
+async def test_a_certificate_that_ends_too_soon(look: Look, url: str) -> None:
+    if url.startswith("https"):
+        assert "valid for" in await look(HttpCheck(url=f"{url}/200", certificate=86400.0))
+        with pytest.raises(NoRemedyError, match="ends in"):
+            await look(HttpCheck(url=f"{url}/200", certificate=86400.0 * 36500))
+        strangers = Tools()
+        with pytest.raises(NoRemedyError, match="is refused: self"):
+            await PageProbe(HttpCheck(url=f"{url}/200")).look(strangers)
+        await strangers.close()
+
+
+async def test_what_is_no_http(look: Look, listen: Listen) -> None:
+    port = await listen(b"SSH-2.0-OpenSSH\r\n")
+    with pytest.raises(FailedError, match="no answer that is HTTP"):
+        await look(f"http://localhost:{port}/c4nary")
+    silent = await listen()
+    with pytest.raises(FailedError, match="hangs up without an answer"):
+        await look(f"http://localhost:{silent}/")
+
+
+async def test_nobody_listens(look: Look) -> None:
+    with pytest.raises(FailedError, match="connection refused") as raised:
+        await look("http://127.0.0.1:1/c4nary")
+    assert "c4nary" not in str(raised.value)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from relay.config.checks import Heartbeat
+from relay.models import CheckRecord, Event, Level
+from relay.watchdog.beats import heard, judge
+from relay.watchdog.verdict import Kind
+
+BERLIN = ZoneInfo("Europe/Berlin")
+HOUR = 3600.0
+HOURLY = Heartbeat(every=HOUR, grace=300.0)
+NIGHTLY = Heartbeat(cron="30 2 * * *", grace=600.0, zone="Europe/Berlin")
+
+
+def wall(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=BERLIN).timestamp()
+
+
+T = wall("2026-05-05T12:00")
+
+
+def kind(
+    heartbeat: Heartbeat, now: float, *, beat: float = 0.0, first: float = T, started: float = 0.0
+) -> Kind:
+    return judge(heartbeat, CheckRecord(name="job", beat_at=beat, first_seen=first), now, started).kind
+
+
+def test_a_sign_of_life_is_due_every_so_often_with_grace() -> None:
+    assert kind(HOURLY, T + HOUR + 300, beat=T) is Kind.HELD
+    assert kind(HOURLY, T + HOUR + 301, beat=T) is Kind.FAILED
+
+
+def test_a_job_that_never_reports_is_told_too() -> None:
+    assert kind(HOURLY, T + 300) is Kind.HELD
+    assert kind(HOURLY, T + HOUR + 301) is Kind.FAILED
+
+
+def test_what_came_due_while_relay_was_away_gets_its_grace_again() -> None:
+    assert kind(HOURLY, T + 5 * HOUR, beat=T, started=T + 5 * HOUR - 60) is Kind.HELD
+    assert kind(HOURLY, T + 5 * HOUR, beat=T, started=T + 5 * HOUR - 301) is Kind.FAILED
+
+
+def test_a_clock_set_back_is_not_silence_for_longer_than_configured() -> None:
+    assert kind(HOURLY, T + HOUR + 301, beat=T + 90 * HOUR, first=T) is Kind.HELD  # counts as now
+    assert kind(HOURLY, T, beat=T + 90 * HOUR, first=T + 90 * HOUR) is Kind.HELD
+
+
+def test_a_nightly_job() -> None:
+    first = wall("2026-05-01T00:00")
+    assert kind(NIGHTLY, wall("2026-05-06T02:39"), beat=wall("2026-05-05T02:31"), first=first) is Kind.HELD
+    assert kind(NIGHTLY, wall("2026-05-06T02:41"), beat=wall("2026-05-05T02:31"), first=first) is Kind.FAILED
+    assert kind(NIGHTLY, wall("2026-05-06T02:41"), beat=wall("2026-05-06T02:35"), first=first) is Kind.HELD
+    early = wall("2026-05-06T02:30") - 3  # a clock elsewhere is ahead
+    assert kind(NIGHTLY, wall("2026-05-06T02:41"), beat=early, first=first) is Kind.HELD
+
+
+def test_a_nightly_job_on_the_night_whose_hour_is_skipped() -> None:
+    first, beat = wall("2026-03-01T00:00"), wall("2026-03-28T02:31")
+    assert kind(NIGHTLY, wall("2026-03-29T09:00"), beat=beat, first=first) is Kind.HELD  # 02:30 never came
+    assert kind(NIGHTLY, wall("2026-03-30T02:41"), beat=beat, first=first) is Kind.FAILED
+
+
+def test_a_job_that_is_not_due_yet_is_waited_for() -> None:
+    assert kind(NIGHTLY, wall("2026-05-05T23:00"), first=wall("2026-05-05T12:00")) is Kind.HELD
+
+
+def test_a_job_may_say_that_it_failed() -> None:
+    event = Event(time=T, source="apps", module="x", level=Level.ERROR, message="disk full\nmore")
+    record = heard(CheckRecord(name="job", first_seen=T), event, T)
+    assert judge(HOURLY, record, T + 1, 0.0).text == "the job said: disk full more"
+    fine = heard(record, Event(time=T, source="apps", module="x", level=Level.INFO, message="ok"), T + 2)
+    assert judge(HOURLY, fine, T + 3, 0.0).kind is Kind.HELD
