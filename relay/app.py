@@ -207,6 +207,7 @@ class App:
             self._pipeline.remember(alert)
         self._pipeline.holds.load(restored(held.state) for held in await self._store.holds())
         self._pipeline.holds.prune()
+        await self._pipeline.recall()
         for program, number in await self._store.recent_ids(now - IDS_WINDOW, IDS_MOST):
             self._pipeline.ids.add(program, number)
         self._watchdog.remember(await self._store.checks())
@@ -247,6 +248,7 @@ class App:
             self._clock,
             status=self._status,
             alert_of=self._pipeline.book.get,
+            counted=self._pipeline.meters.state,
             notice=self._dispatcher.notice,
             reload=self.reload,
             holds=self._pipeline.holds.all,
@@ -333,15 +335,14 @@ class App:
         """Nothing in flight is lost: what is decided stays decided, sources hand over before they change."""
         log_guard.guard(_secrets(rules.config))
         backends = await self._built(rules.config)
+        await self._pipeline.adopt(rules)
         old, self._rules = self._rules, rules
-        self._pipeline.rules = rules
         self._edits.watch(rules.config.files)
         self._feeds.scan_for(rules.sieves)
         self._dispatcher.templates.apply(rules.config)
         self._port.apply(rules.config.http)
         self._pinger.wanted = rules.config.ping
         self._watchdog.apply(rules.config)
-        self._pipeline.reschedule()
         await self._swap_backends(backends)
         if old.config.sources != rules.config.sources:
             await self._feeds.apply(rules.config.sources)

@@ -23,10 +23,12 @@ from relay.clock import Clock
 from relay.config.schema import Config, Rule
 from relay.errors import StoreBusyError, StoreFullError
 from relay.holds import Holds, Telling, due_of
+from relay.meters import Meters
 from relay.metrics import Histogram
 from relay.models import (
     Address,
     Alert,
+    AlertState,
     Batch,
     CheckRecord,
     Delivery,
@@ -43,8 +45,9 @@ from relay.routing.budget import Windows, windows_of
 from relay.routing.calendar import NEVER
 from relay.routing.decide import Decision, Told, decide, due, end, fold
 from relay.routing.fingerprint import Fingerprint
-from relay.routing.group import problem as problem_of
 from relay.routing.hold import Hold, Kind, Part, dumped
+from relay.routing.meters.base import Arrived, Held, Outcome
+from relay.routing.meters.kinds import subject
 from relay.routing.recipients import Reached, addresses, expected_by, needs_event, reached_by
 from relay.routing.render import held_message, message
 from relay.routing.ruleset import Ruleset
@@ -133,10 +136,22 @@ class Problem(Struct):
     rule: Rule
     fingerprint: Fingerprint
     events: list[Event] = field(default_factory=list)
+    ending: set[int] = field(default_factory=set)  # `id()` of those that end a pair
+    held: dict[int, Held] = field(default_factory=dict)  # those that go no further, by `id()`
     over: Event | None = None  # the event that ends it, after the others
     linked: bool = False  # its events belong to an outage
-    alert: int = 0  # the alert's id, once decided
+    alert: int = 0  # the alert's id, once decided; that of a live one for what is held
     reason: str = ""
+
+    def fate(self, event: Event) -> tuple[int, str]:
+        """The alert and the reason that are stored with the event."""
+        held = self.held.get(id(event))
+        return self.alert, self.reason if held is None else str(held)
+
+    def reason_of(self, event: Event) -> str:
+        """The named reason alone."""
+        held = self.held.get(id(event))
+        return self.reason if held is None else held.reason.value
 
 
 class Sorted(Struct):
@@ -199,6 +214,7 @@ class Pipeline:
         self.rules = rules  # assigned by a reload; read once per batch
         self.book = Book(self._due)
         self.holds = Holds(self._hold_due)
+        self.meters = Meters()
         self.turned_at = clock.monotonic()
         self.counts: Counter[str] = Counter()  # events by what became of them, for `relay status`
         self.tally: Counter[tuple[str, str, str]] = Counter()  # events by (source, rule, reason)
@@ -239,11 +255,13 @@ class Pipeline:
         commit = Commit()
         changed: dict[str, Alert] = {}
         for problem in problems.values():
-            self._decide(rules, problem, now, commit, changed)
+            await self._decide(rules, problem, now, commit, changed)
         await self._decide_due(rules, now, commit, changed)
+        await self._wake_meters(rules, now, commit, changed, rows)
         await self._release(rules, now, commit, changed)
+        commit.meters = self.meters.changed()
         for event, owner in rows:
-            alert, reason = (owner.alert, owner.reason) if owner else (0, Reason.NO_RULE.value)
+            alert, reason = owner.fate(event) if owner else (0, Reason.NO_RULE.value)
             commit.events.append(StoredEvent(event, alert, reason, now))
         self.tally.update([_counted_as(event, owner) for event, owner in rows])
         commit.alerts.extend(changed.values())
@@ -252,7 +270,7 @@ class Pipeline:
         commit.holds = [StoredHold(hold.key, hold.kind.value, dumped(hold)) for hold in holds]
         self._take_positions(batches, commit)
         held = commit.holds or commit.holds_over or commit.deliveries
-        if commit.events or commit.alerts or commit.positions or commit.checks or held:
+        if commit.events or commit.alerts or commit.positions or commit.checks or commit.meters or held:
             await self._write(commit)
         for latest in changed.values():
             self.remember(latest)
@@ -271,6 +289,21 @@ class Pipeline:
         """The rules or the clock changed: ask anew when what is due."""
         self.book.reschedule()
         self.holds.reschedule()
+        self.meters.reschedule()
+
+    async def recall(self) -> None:
+        """At start: what the rules have counted so far."""
+        self.meters.load(await self._store.meters(), self._clock.now())
+        await self.adopt(self.rules)
+
+    async def adopt(self, rules: Rules) -> None:
+        """These rules from now on; what is on its way stays as it was sorted."""
+        asked = [rule.name for rule in rules.config.rules if self.meters.is_new_to(rule)]
+        known = await self._store.fingerprints(asked) if asked else []
+        self.rules = rules
+        self.meters.apply(rules.by_name, self._clock.now())
+        self.meters.learn(known, self._clock.now())
+        self.reschedule()
 
     def waiting_positions(self) -> Sequence[Position]:
         """Positions handed over that aren't in the store yet."""
@@ -281,6 +314,7 @@ class Pipeline:
         return {
             "events": dict(self.counts),
             "live_alerts": len(self.book),
+            "meters": self.meters.status(),
             "waiting": len(self._intake),
             "full": self._intake.full,
             "store": self.stuck or "ok",
@@ -294,7 +328,7 @@ class Pipeline:
         wait = TURN
         if self._positions:
             wait = max(0.0, self._positions_at + POSITIONS_EVERY - self._clock.monotonic())
-        for upcoming in (self.book.next_due(), self.holds.next_due()):
+        for upcoming in (self.book.next_due(), self.holds.next_due(), self.meters.next_due()):
             if upcoming is not None:
                 early = self._timers_from - self._clock.monotonic()
                 wait = min(wait, max(0.0, early, upcoming - self._clock.now()))
@@ -319,7 +353,8 @@ class Pipeline:
                     checks.append(record)
                 owner: Problem | None = None
                 for problem in self._problems(rules, event, problems):
-                    owner = owner or problem
+                    if owner is None or owner.rule.absent is not None:  # one that only looks on comes last
+                        owner = problem
                 self.counts["matched" if owner else "unmatched"] += 1
                 if owner or event.program:  # what a writer was told is stored, is stored
                     rows.append((event, owner))
@@ -331,20 +366,22 @@ class Pipeline:
         """The problems that the event belongs to, known or new; it is counted in each."""
         if told.is_over(event):
             return self._ended(rules, event, problems)
-        routed = self._route(rules, event)
-        if routed and self._watched.down and (covered := self._covered(rules, event, problems)):
-            return covered
-        found = []
-        for rule in routed:
+        taken, ends = self._route(rules, event)
+        found = self._covered(rules, event, problems) if taken and self._watched.down else []
+        if found:  # rules that only look on see it all the same
+            taken = [rule for rule in taken if rule.absent is not None]
+        for rule in (*taken, *(rule for rule in ends if rule not in taken)):
             if event.source == told.WATCHDOG:
                 key = key_of(event, rule)
             else:
                 self._serial += 1
-                key = problem_of(event, rule, serial=str(self._serial))
+                key = subject(event, rule, serial=str(self._serial))
             problem = problems.get(key.key)
             if problem is None:
                 problem = problems[key.key] = Problem(rule, key)
             problem.events.append(event)
+            if rule in ends:
+                problem.ending.add(id(event))
             found.append(problem)
         return found
 
@@ -374,15 +411,21 @@ class Pipeline:
             found.append(problem)
         return found
 
-    def _route(self, rules: Rules, event: Event) -> Sequence[Rule]:
-        """The rules that take the event; none takes what relay itself has logged, or it would go round."""
-        found = rules.route(event)
-        if found and event.source != RELAY and own_log.is_own(event.message, event.labels):
-            self.counts["own_lines"] += 1
-            return ()
-        return found
+    def _route(self, rules: Rules, event: Event) -> tuple[Sequence[Rule], Sequence[Rule]]:
+        """The rules that take the event, and those of whose pair it is the end.
 
-    def _decide(
+        None takes what relay itself has logged, or it would go round.
+        """
+        found = rules.route(event)
+        if event.source == RELAY:
+            return found, ()
+        ends = rules.ruleset.ends(event)
+        if (found or ends) and own_log.is_own(event.message, event.labels):
+            self.counts["own_lines"] += 1
+            return (), ()
+        return found, ends
+
+    async def _decide(
         self, rules: Rules, problem: Problem, now: float, commit: Commit, changed: dict[str, Alert]
     ) -> None:
         """What one problem's events lead to: the alert as it is now, and what is owed to whom."""
@@ -391,26 +434,85 @@ class Pipeline:
             self._end(rules, problem, problem.over, now, commit, changed)
             return
         event, rule, key = problem.events[0], problem.rule, problem.fingerprint
-        reached = reached_by(rules.config, rule, now, event)
         if event.source == RELAY and "cleared" in event.labels:
             if before is None:
                 return
             over = structs.replace(rule, resolve_after=0.0)
-            decision = decide(over, before, None, reached, now)
-        else:
+            decision = decide(over, before, None, reached_by(rules.config, rule, now, event), now)
+            decision = self._owe(rules, decision, before, event, now, commit)
+            problem.alert, problem.reason = decision.alert.id, decision.reason.value
+            changed[key.key] = decision.alert
+            return
+        problem.alert = before.id if before else 0
+        arrived = Arrived(problem.events, now, live=before is not None, ending=problem.ending)
+        outcome = Outcome(state=None, told=tuple(problem.events))
+        if not problem.linked:
+            outcome = self.meters.take(rule, key.key, arrived)
+        problem.held = {id(each): held for each, held in outcome.held}
+        await self._follow(rules, problem, outcome, now, commit, changed)
+
+    async def _follow(
+        self,
+        rules: Rules,
+        problem: Problem,
+        outcome: Outcome,
+        now: float,
+        commit: Commit,
+        changed: dict[str, Alert],
+    ) -> None:
+        """What a meter let pass becomes an alert, or part of one; then the alert may be over."""
+        rule, key = problem.rule, problem.fingerprint
+        before = changed.get(key.key) or self.book.get(key.key)
+        if outcome.told:
+            if before is not None and before.state is AlertState.RESOLVED:
+                commit.alerts.append(before)  # it ended in this very turn
+                before = None
+            occurrence = fold(outcome.told)
+            if outcome.earlier:
+                occurrence = structs.replace(
+                    occurrence,
+                    count=occurrence.count + outcome.earlier,
+                    first=min(occurrence.first, outcome.since),
+                )
+            reached = reached_by(rules.config, rule, now, outcome.told[0])
             new_id = before.id if before else self._store.next_ids(1)
-            occurrence = fold(problem.events)
-            if any(map(told.is_pressing, problem.events)):
+            if any(map(told.is_pressing, outcome.told)):
                 occurrence = structs.replace(occurrence, pressing="what became of the remedy")
             decision = decide(rule, before, occurrence, reached, now, new_id=new_id, fingerprint=key)
-        if before is None:
-            commit.samples[decision.alert.id] = event
-        decision = self._owe(rules, decision, before, event, now, commit)
-        reason = decision.reason
-        if problem.linked and reason is Reason.WINDOW:
-            reason = Reason.LINKED
-        problem.alert, problem.reason = decision.alert.id, reason.value
-        changed[key.key] = decision.alert
+            if before is None:
+                commit.samples[decision.alert.id] = outcome.told[0]
+            decision = self._owe(rules, decision, before, outcome.told[0], now, commit, outcome.counted)
+            reason = decision.reason
+            if problem.linked and reason is Reason.WINDOW:
+                reason = Reason.LINKED
+            problem.alert, problem.reason = decision.alert.id, reason.value
+            changed[key.key] = before = decision.alert
+        if outcome.over and before is not None and before.state is not AlertState.RESOLVED:
+            sample = outcome.held[-1][0] if outcome.held else None
+            about = sample
+            if needs_event(rules.config, rule.to):
+                about = await self._sample(before.id, commit) or sample
+            reached = reached_by(rules.config, rule, now, about)
+            alert = structs.replace(before, last_seen=max(before.last_seen, now))
+            decision = end(rule, alert, reached, now, outcome.over)
+            decision = self._owe(rules, decision, before, sample, now, commit, (outcome.over,))
+            changed[key.key] = decision.alert
+
+    async def _wake_meters(
+        self,
+        rules: Rules,
+        now: float,
+        commit: Commit,
+        changed: dict[str, Alert],
+        rows: list[tuple[Event, Problem | None]],
+    ) -> None:
+        """What rules make of time passing without an event; what they then tell of is stored like one."""
+        if self._clock.monotonic() < self._timers_from:
+            return
+        for rule, key, outcome in self.meters.wake(now, MOST_DUE):
+            problem = Problem(rule, Fingerprint(key, outcome.title))
+            await self._follow(rules, problem, outcome, now, commit, changed)
+            rows.extend((event, problem) for event in outcome.told)
 
     def _end(
         self,
@@ -464,16 +566,24 @@ class Pipeline:
         sample: Event | None,
         now: float,
         commit: Commit,
+        counted: tuple[str, ...] = (),
     ) -> Decision:
-        """Deliveries of one decision, as far as nothing holds them back; what has become of it."""
+        """Deliveries of one decision, as far as nothing holds them back; what has become of it.
+
+        With what the rule counted, and how much it held back until now.
+        """
         if decision.reason is Reason.WINDOW or decision.reason is Reason.QUIET:
             return decision
         own = decision.alert.rule == rules.own.name  # few by themselves, and needed most in a storm
         rule = None if own else rules.by_name.get(decision.alert.rule)
         decision = self.holds.judge(rules.config, rule, decision, before, sample, now)
+        alert = decision.alert
+        counted += self.meters.owed(alert.rule, alert.fingerprint)
         for each in decision.told:
-            commit.deliveries.append(self._delivery(rules, each, decision, before, sample, now))
-        commit.traces[decision.alert.id] = decision.trace
+            commit.deliveries.append(self._delivery(rules, each, decision, before, sample, now, counted))
+        if decision.told:
+            self.meters.settle(alert.rule, alert.fingerprint, now)
+        commit.traces[alert.id] = {**decision.trace, "counted": counted} if counted else decision.trace
         return decision
 
     async def _release(self, rules: Rules, now: float, commit: Commit, changed: dict[str, Alert]) -> None:
@@ -540,6 +650,7 @@ class Pipeline:
         before: Alert | None,
         sample: Event | None,
         now: float,
+        counted: tuple[str, ...],
     ) -> Delivery:
         own = sample is not None and sample.source == RELAY
         avoid = sample.labels.get("avoid", "") if sample is not None and own else ""
@@ -547,7 +658,7 @@ class Pipeline:
             rules,
             told,
             Reason.OPERATORS if own else told.reason,
-            lambda key: message(decision, before, sample, key, told),
+            lambda key: message(decision, before, sample, key, told, counted),
             now,
             avoid=avoid,
         )
@@ -649,6 +760,7 @@ class Pipeline:
         offset = self._clock.now() - self._clock.monotonic()
         if abs(offset - self._offset) > CLOCK_SET:
             log.warning("clock_was_set", seconds=round(offset - self._offset, 1))
+            self.meters.clock_set(offset - self._offset, self._clock.now())
             self.reschedule()
         self._offset = offset
 
@@ -657,4 +769,4 @@ def _counted_as(event: Event, owner: Problem | None) -> tuple[str, str, str]:
     """(source, rule, reason)."""
     if owner is None:
         return event.source, "", Reason.NO_RULE.value
-    return event.source, owner.rule.name, owner.reason
+    return event.source, owner.rule.name, owner.reason_of(event)

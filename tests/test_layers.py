@@ -44,6 +44,7 @@ LAYERS: list[set[str]] = [
         "heart",
         "holds",
         "lane",
+        "meters",
         "outages",
         "ping",
         "pipeline",

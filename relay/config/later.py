@@ -14,10 +14,6 @@ from relay.config.schema import Config, Rule
 LATER: Final[Mapping[Any, Mapping[str, str]]] = {
     Config: {},
     Rule: {
-        "threshold": "the first event is told at once",
-        "absent": "nobody is told when events stay away",
-        "rate": "how fast events come is not looked at",
-        "pair": "an event is not paired with the one that ends it",
         "inhibit": "no alert holds back another",
         "escalate": "reminders go to the same recipients",
     },

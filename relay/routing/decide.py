@@ -9,6 +9,9 @@ more, told only if events are still to be accounted for. So each event is counte
 Hours: whoever is outside of theirs (or the rule is outside of its own) waits, and is told in one message what
 happened meanwhile when they begin. So each recipient, too, finds each event counted in exactly one message.
 
+An alert that stands for a condition (`absent`, `rate`, `pair`) is over when the condition is (`ended`),
+however quiet it is, and reminders come though nothing new happened.
+
 All of it is a pure function of the alert, the rule and `now`, so a restart changes nothing.
 """
 
@@ -103,7 +106,7 @@ def decide(
 
 
 def end(rule: Rule, alert: Alert, reached: Sequence[Reached], now: float, why: str) -> Decision:
-    """What caused the alert says itself that it is over."""
+    """What caused the alert says itself that it is over, or what it stood for is."""
     over = replace(_clamped(alert, now), state=AlertState.RESOLVED)
     if not (alert.notified_at or alert.standings) or not rule.to:
         return _quiet(Reason.RESOLVED, rule, over, f"{why}; nobody was told of it", now)
@@ -120,16 +123,16 @@ def due(
     """
     if alert.state is AlertState.RESOLVED:
         return None
-    end = min(alert.touched_at, now) + _patience(rule)
+    at = min(alert.touched_at, now) + _patience(rule)
     if rule is None:
-        return end
+        return at
     wakes = [each.look_at for each, standing in standings.of(alert, reached) if standing.waiting]
     if alert.state is AlertState.FIRING and alert.notified_at and wakes:
-        end = min(end, *wakes)
-    if not _owes_reminder(rule, alert):
-        return end
-    earliest = min((each.look_at for each in reached), default=0.0)  # all outside of their hours: not before
-    return min(end, max(_window_end(rule, alert, now), earliest))
+        at = min(at, *wakes)
+    if _owes_reminder(rule, alert):
+        earliest = min((each.look_at for each in reached), default=0.0)  # not before somebody may be told
+        at = min(at, max(_window_end(rule, alert, now), earliest))
+    return at if at < NEVER else None
 
 
 def _first(rule: Rule, alert: Alert, reached: Sequence[Reached], now: float) -> Decision:
@@ -147,7 +150,7 @@ def _new(rule: Rule, occurrence: Occurrence, now: float, id_: int, fingerprint: 
         module=occurrence.event.module,
         level=occurrence.level,
         title=fingerprint.title,
-        state=AlertState.RESOLVED if rule.fingerprint == "event" else AlertState.FIRING,
+        state=AlertState.RESOLVED if rule.alone else AlertState.FIRING,
         first_seen=occurrence.first,
         last_seen=occurrence.last,
         count=occurrence.count,
@@ -317,13 +320,14 @@ def _clamped(alert: Alert, now: float) -> Alert:
 
 
 def _owes_reminder(rule: Rule, alert: Alert) -> bool:
-    return alert.state is AlertState.FIRING and alert.count > alert.notified_count and bool(rule.to)
+    goes_on = rule.stands or alert.count > alert.notified_count
+    return alert.state is AlertState.FIRING and goes_on and bool(rule.to)
 
 
 def _window(rule: Rule, alert: Alert) -> float:
     """Seconds in which nothing more is told; without `repeat` there are no reminders."""
     if not rule.repeat:
-        return float("inf")
+        return NEVER
     return rule.repeat[min(alert.reminders, len(rule.repeat) - 1)]
 
 
@@ -335,6 +339,8 @@ def _patience(rule: Rule | None) -> float:
     """Seconds of quiet after which the alert is over."""
     if rule is None:
         return ORPHAN_AFTER
+    if rule.stands:
+        return NEVER
     if rule.resolve_after is not None:
         return rule.resolve_after
     return max(CLOSE_AFTER, 2 * max(rule.repeat[-1:], default=0.0))

@@ -53,7 +53,7 @@ def _shadowed(rules: tuple[Rule, ...]) -> Iterator[Problem]:
                 why = f"{earlier.name!r} ({earlier.place}) takes all it matches"
                 yield Problem("warning", later.place, f"rule {later.name!r} is never reached: {why}")
                 break
-        if not later.continue_:
+        if not later.goes_on:
             before.add(later)
 
 

@@ -144,8 +144,9 @@ class Sieves:
 
 def sieves_of(config: Config, cache: Path | None = None) -> dict[str, Sieves]:
     """The sieves of all tailed sources, by name. Takes up to seconds with thousands of rules."""
+    rules = (*config.rules, *(rule.ending for rule in config.rules if rule.ending is not None))
     return {
-        name: Sieves(name, readable(source), config.rules, cache)
+        name: Sieves(name, readable(source), rules, cache)
         for name, source in config.sources.items()
         if isinstance(source, TailSource)
     }
