@@ -249,6 +249,7 @@ class App:
             self._clock,
             status=self._status,
             alert_of=self._pipeline.book.get,
+            counted=self._pipeline.meters.state,
             notice=self._dispatcher.notice,
             reload=self.reload,
             holds=self._pipeline.holds.all,
@@ -336,8 +337,8 @@ class App:
         """Nothing in flight is lost: what is decided stays decided, sources hand over before they change."""
         log_guard.guard(_secrets(rules.config))
         backends = await self._built(rules.config)
+        await self._pipeline.adopt(rules)
         old, self._rules = self._rules, rules
-        self._pipeline.apply(rules)
         self._edits.watch(rules.config.files)
         self._feeds.scan_for(rules.sieves)
         self._dispatcher.templates.apply(rules.config)

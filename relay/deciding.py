@@ -15,15 +15,18 @@ import structlog
 from msgspec import structs
 
 from relay.book import Book
+from relay.config.schema import Rule
 from relay.holds import Holds
 from relay.hushes import Hushes
+from relay.meters import Meters
 from relay.models import Acknowledge, Alert, AlertState, EndSilence, Event, Order, Reason, Silence
 from relay.outbox.store import Store
 from relay.owing import Owing
 from relay.routing import hush as hush_lines
-from relay.routing.decide import Around, Decision, Occurrence, decide, end, fold
+from relay.routing.decide import Around, Decision, decide, end, fold
 from relay.routing.escalation import acknowledged, audience, expected, next_step
 from relay.routing.inhibit import seen
+from relay.routing.meters.base import Arrived, Outcome
 from relay.routing.recipients import Reached, addresses, needs_event
 from relay.routing.silence import key_of as hush_key
 from relay.routing.silence import words_of
@@ -41,33 +44,58 @@ _UNEVENTFUL: Final = (Reason.WINDOW, Reason.QUIET, Reason.ACKED)  # the trace of
 class Deciding:
     """Decides, and enters in the turn what comes of it."""
 
-    def __init__(self, store: Store, book: Book, holds: Holds, hushes: Hushes, owing: Owing) -> None:
+    def __init__(
+        self, store: Store, book: Book, holds: Holds, hushes: Hushes, meters: Meters, owing: Owing
+    ) -> None:
         self._store = store
         self._book = book
         self._holds = holds
         self._hushes = hushes
+        self._meters = meters
         self._owing = owing
 
     # --- events ---
 
-    def problem(self, turn: Turn, problem: Problem) -> None:
+    async def problem(self, turn: Turn, problem: Problem) -> None:
         """What one problem's events lead to: the alert as it is now, and what is owed to whom."""
         before = self._now(turn, problem.fingerprint.key)
         if problem.over is not None:
             self._ended(turn, problem, problem.over, before)
             return
-        event, rule, key = problem.events[0], problem.rule, problem.fingerprint
-        occurrence: Occurrence | None = None
-        new_id = before.id if before else 0
+        event, key = problem.events[0], problem.fingerprint.key
         if event.source == RELAY and "cleared" in event.labels:
-            if before is None:
-                return
-            rule = structs.replace(rule, resolve_after=0.0)
-        else:
-            new_id = new_id or self._store.next_ids(1)
-            occurrence = fold(problem.events)
-            if any(map(told.is_pressing, problem.events)):
-                occurrence = structs.replace(occurrence, pressing="what became of the remedy")
+            self._cleared(turn, problem, event, before)
+            return
+        problem.alert = before.id if before else 0
+        outcome = Outcome(state=None, told=tuple(problem.events))
+        if not problem.linked:
+            live = before is not None
+            arrived = Arrived(problem.events, turn.now, live=live, ending=problem.ending)
+            outcome = self._meters.take(problem.rule, key, arrived)
+        problem.held = {id(each): held for each, held in outcome.held}
+        await self.follow(turn, problem, outcome)
+
+    async def follow(self, turn: Turn, problem: Problem, outcome: Outcome) -> None:
+        """What a meter let pass becomes an alert, or part of one; then the alert may be over."""
+        if outcome.told:
+            self._told(turn, problem, outcome)
+        before = self._now(turn, problem.fingerprint.key)
+        if outcome.over and before is not None and before.state is not AlertState.RESOLVED:
+            await self._stands_no_more(turn, problem.rule, before, outcome)
+
+    def _told(self, turn: Turn, problem: Problem, outcome: Outcome) -> None:
+        rule, key, event = problem.rule, problem.fingerprint, outcome.told[0]
+        before = self._now(turn, key.key)
+        if before is not None and before.state is AlertState.RESOLVED:
+            turn.commit.alerts.append(before)  # it ended in this very turn
+            before = None
+        occurrence = fold(outcome.told)
+        if outcome.earlier:
+            count = occurrence.count + outcome.earlier
+            occurrence = structs.replace(occurrence, count=count, first=min(occurrence.first, outcome.since))
+        if any(map(told.is_pressing, outcome.told)):
+            occurrence = structs.replace(occurrence, pressing="what became of the remedy")
+        new_id = before.id if before else self._store.next_ids(1)
         reached = audience(turn.rules.config, rule, before, turn.now, event)
 
         def decided(around: Around) -> Decision:
@@ -77,14 +105,38 @@ class Deciding:
 
         decision = self._unless_hushed(turn, decided, before, event, Around())
         if rule.inhibit:
-            equal = seen(rule, decision.alert.equal, problem.events)
+            equal = seen(rule, decision.alert.equal, outcome.told)
             decision = structs.replace(decision, alert=structs.replace(decision.alert, equal=equal))
         turn.commit.silences += self._hushes.saw(decision.alert, event, turn.now)
         if before is None:
             turn.commit.samples[decision.alert.id] = event
-        decision = self._take(turn, decision, before, event)
+        decision = self._take(turn, decision, before, event, outcome.counted)
         reason = Reason.LINKED if problem.linked and decision.reason in _COUNTED else decision.reason
         problem.alert, problem.reason = decision.alert.id, reason.value
+
+    async def _stands_no_more(self, turn: Turn, rule: Rule, before: Alert, outcome: Outcome) -> None:
+        """The condition that the alert stands for is over."""
+        about = sample = outcome.held[-1][0] if outcome.held else None
+        if needs_event(turn.rules.config, rule.to):
+            about = await turn.sample(self._store, before.id) or sample
+        reached = audience(turn.rules.config, rule, before, turn.now, about)
+        alert = structs.replace(before, last_seen=max(before.last_seen, turn.now))
+        decision = end(rule, alert, reached, turn.now, outcome.over)
+        self._take(turn, decision, before, sample, (outcome.over,))
+
+    def _cleared(self, turn: Turn, problem: Problem, event: Event, before: Alert | None) -> None:
+        """Relay's own trouble is over."""
+        if before is None:
+            return
+        over = structs.replace(problem.rule, resolve_after=0.0)
+        reached = audience(turn.rules.config, over, before, turn.now, event)
+
+        def decided(around: Around) -> Decision:
+            return decide(over, before, None, reached, turn.now, around=around)
+
+        decision = self._unless_hushed(turn, decided, before, event, Around())
+        decision = self._take(turn, decision, before, event)
+        problem.alert, problem.reason = decision.alert.id, decision.reason.value
 
     def _ended(self, turn: Turn, problem: Problem, over: Event, before: Alert | None) -> None:
         """The check says that it is over; events of the same batch are counted first."""
@@ -223,15 +275,30 @@ class Deciding:
         over = self._hushes.words(marked) if marked else ""
         return decided(structs.replace(around, hush=hush, over=over))
 
-    def _take(self, turn: Turn, decision: Decision, before: Alert | None, sample: Event | None) -> Decision:
-        """What a decision leads to becomes part of this turn's transaction; what has become of it."""
+    def _take(
+        self,
+        turn: Turn,
+        decision: Decision,
+        before: Alert | None,
+        sample: Event | None,
+        counted: tuple[str, ...] = (),
+    ) -> Decision:
+        """What a decision leads to becomes part of this turn's transaction; what has become of it.
+
+        With what the rule counted, and how much it held back until now.
+        """
         if decision.reason not in _UNEVENTFUL:
             own = decision.alert.rule == turn.rules.own.name  # few by themselves, and needed most in a storm
             rule = None if own else turn.rule_of(decision.alert)
             decision = self._holds.judge(turn.rules.config, rule, decision, before, sample, turn.now)
+            alert = decision.alert
+            counted += self._meters.owed(alert.rule, alert.fingerprint)
             for each in decision.told:
-                self._owing.told(turn, each, decision, before, sample)
-            turn.commit.traces[decision.alert.id] = decision.trace
+                self._owing.told(turn, each, decision, before, sample, counted)
+            if decision.told:
+                self._meters.settle(alert.rule, alert.fingerprint, turn.now)
+            trace = decision.trace
+            turn.commit.traces[alert.id] = {**trace, "counted": counted} if counted else trace
         if decision.booked:
             turn.commit.withheld += self._hushes.book(decision)
         turn.changed[decision.alert.fingerprint] = decision.alert

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from relay.clock import Clock
 from relay.control import Verb
@@ -29,6 +30,7 @@ class Desk:
         *,
         status: Callable[[], Awaitable[Json]],
         alert_of: Callable[[str], Alert | None],
+        counted: Callable[[str, str], Struct | None],
         notice: Callable[[str, float], None],
         reload: Callable[[], Awaitable[Prepared]],
         holds: Callable[[], Sequence[Hold]],
@@ -37,6 +39,7 @@ class Desk:
         self._clock = clock
         self._status = status
         self._alert_of = alert_of
+        self._counted = counted
         self._notice = notice
         self._reload = reload
         self._holds = holds
@@ -50,6 +53,7 @@ class Desk:
             "alert": self._on_alert,
             "live": self._on_live,
             "seen": self._on_seen,
+            "counted": self._on_counted,
             "holds": self._on_holds,
             "outbox": self._on_outbox,
             "delivery": self._on_delivery,
@@ -91,6 +95,10 @@ class Desk:
             "events": msgspec.to_builtins(await self._store.seen(since, MOST_SEEN)),
             "attempts": msgspec.to_builtins(await self._store.last_outcomes(since)),
         }
+
+    async def _on_counted(self, request: Json) -> Any:
+        """What a rule has counted under a key, for `relay explain`."""
+        return msgspec.to_builtins(self._counted(str(request["rule"]), str(request["key"])))
 
     async def _on_holds(self, _: Json) -> Any:
         """What holds messages back, for `relay explain`."""

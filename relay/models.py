@@ -135,6 +135,12 @@ class Reason(enum.StrEnum):
     SETTLED = "settled"  # it has stopped flapping: what was held meanwhile
     BUDGET = "budget"  # held for, or told in, the digest of a recipient whose budget is spent
     NO_RULE = "no_rule"  # no rule matched
+    BELOW = "below"  # fewer than the rule's `threshold` or `distinct` asks for: held back
+    USUAL = "usual"  # no faster than before, for a rule with `rate`: held back
+    KNOWN = "known"  # not the first of its kind, for a rule with `new`: held back
+    OPENED = "opened"  # the first half of a `pair`: told only if the other doesn't come
+    PAIRED = "paired"  # the half that ends a `pair`
+    SEEN = "seen"  # it came, for a rule that tells when nothing does (`absent`)
     DROPPED = "dropped"  # a rule without recipients (`to: []`) took it
     LINKED = "linked"  # part of an outage that the watchdog tells of: counted there
     OPERATORS = "operators"  # relay's own trouble, told to the operators
@@ -242,6 +248,7 @@ class Message(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     source: str = ""
     origin: str = ""
     more: int = 0  # events since the last message about this alert
+    counted: tuple[str, ...] = ()  # what made the rule tell ("3 in 42 s"), then what was counted
     variants: int = 0  # problems that were new among them, where the message is about several
     since: float = 0.0  # when that last message was decided
     late: float = 0.0  # seconds between the decision and this attempt, when worth saying

@@ -55,12 +55,18 @@ class Owing:
         self._links = links
 
     def told(
-        self, turn: Turn, told: Told, decision: Decision, before: Alert | None, sample: Event | None
+        self,
+        turn: Turn,
+        told: Told,
+        decision: Decision,
+        before: Alert | None,
+        sample: Event | None,
+        counted: tuple[str, ...],
     ) -> None:
-        """What a decision tells one recipient."""
+        """What a decision tells one recipient; `counted`: by its rule."""
         own = sample is not None and sample.source == RELAY
         avoid = sample.labels.get("avoid", "") if sample is not None and own else ""
-        text = message(decision, before, sample, "", told)
+        text = message(decision, before, sample, "", told, counted)
         text = structs.replace(text, links=self._links_of(turn, decision.alert, told.recipient))
         self._add(turn, told, Reason.OPERATORS if own else told.reason, text, avoid=avoid)
 

@@ -26,6 +26,7 @@ from relay.errors import StoreBusyError, StoreFullError
 from relay.holds import Holds, due_of
 from relay.hushes import Hushes
 from relay.links import Links
+from relay.meters import Meters
 from relay.metrics import Histogram
 from relay.models import (
     Alert,
@@ -45,8 +46,8 @@ from relay.release import Release
 from relay.routing.decide import due
 from relay.routing.escalation import expected
 from relay.routing.fingerprint import Fingerprint
-from relay.routing.group import problem as problem_of
 from relay.routing.hold import Hold, dumped, restored
+from relay.routing.meters.kinds import subject
 from relay.rulebook import RELAY, Rules
 from relay.sources.intake import Intake
 from relay.turn import Problem, Turn
@@ -91,14 +92,15 @@ class Pipeline:
         watched: Watched | None = None,
     ) -> None:
         self._watched = watched or Unwatched()
-        self.rules = rules  # swapped by `apply`; read once per batch
+        self.rules = rules  # swapped by `adopt`; read once per batch
         self.book = Book(self._due)
         self.holds = Holds(self._hold_due)
         self.hushes = Hushes(rules.config)
+        self.meters = Meters()
         self.links = Links(rules.config.http)
         self._unheard = Unheard(store, clock)
         owing = Owing(store, outlets, self.links)
-        self._deciding = Deciding(store, self.book, self.holds, self.hushes, owing)
+        self._deciding = Deciding(store, self.book, self.holds, self.hushes, self.meters, owing)
         self._releasing = Release(store, self.book, self.holds, self.hushes, owing)
         self.turned_at = clock.monotonic()
         self.counts: Counter[str] = Counter()  # events by what became of them, for `relay status`
@@ -140,15 +142,16 @@ class Pipeline:
         for order in [order for each in batch.batches for order in each.orders]:
             self._deciding.heed(turn, order)
         for problem in sorted(batch.problems.values(), key=lambda each: self.hushes.rank(each.rule)):
-            self._deciding.problem(turn, problem)
+            await self._deciding.problem(turn, problem)
         if self._clock.monotonic() >= self._timers_from:
-            await self._let_time_pass(turn)
+            await self._let_time_pass(turn, batch)
         for event, owner in batch.rows:
-            alert, reason = (owner.alert, owner.reason) if owner else (0, Reason.NO_RULE.value)
+            alert, reason = owner.fate(event) if owner else (0, Reason.NO_RULE.value)
             commit.events.append(StoredEvent(event, alert, reason, turn.now))
         self.tally.update([_counted_as(event, owner) for event, owner in batch.rows])
         commit.alerts.extend(turn.changed.values())
         commit.checks = batch.checks
+        commit.meters = self.meters.changed()
         holds, commit.holds_over = self.holds.changes()
         commit.holds = [StoredHold(hold.key, hold.kind.value, dumped(hold)) for hold in holds]
         self._take_positions(batch.batches, commit)
@@ -163,7 +166,7 @@ class Pipeline:
         self.turned_at = self._clock.monotonic()
 
     async def recall(self) -> None:
-        """What the store knows of the time before: live alerts, and what holds messages about them back."""
+        """What the store knows of the time before: live alerts, what holds messages back, what is counted."""
         alerts = await self._store.live_alerts()
         await self.links.load(self._store)
         self.hushes.load(await self._store.silences(), await self._store.withheld(), alerts)
@@ -171,6 +174,8 @@ class Pipeline:
             self.remember(alert)
         self.holds.load(restored(held.state) for held in await self._store.holds())
         self.holds.prune()
+        self.meters.load(await self._store.meters(), self._clock.now())
+        await self.adopt(self.rules)
 
     def remember(self, alert: Alert) -> None:
         """The alert as it is in the store."""
@@ -179,19 +184,24 @@ class Pipeline:
         self.hushes.note(alert)
         self._unheard.note(alert, self.rules.by_name.get(alert.rule))
 
-    def apply(self, rules: Rules) -> None:
-        """Take an edit of the rules."""
+    async def adopt(self, rules: Rules) -> None:
+        """These rules from now on; what is on its way stays as it was sorted."""
+        asked = [rule.name for rule in rules.config.rules if self.meters.is_new_to(rule)]
+        known = await self._store.fingerprints(asked) if asked else []
         self.rules = rules
         self.links.apply(rules.config.http)
         self.hushes.apply(rules.config, self.book.all())
         for alert in self.book.all():
             self._unheard.note(alert, rules.by_name.get(alert.rule))
+        self.meters.apply(rules.by_name, self._clock.now())
+        self.meters.learn(known, self._clock.now())
         self.reschedule()
 
     def reschedule(self) -> None:
         """The rules or the clock changed: ask anew when what is due."""
         self.book.reschedule()
         self.holds.reschedule()
+        self.meters.reschedule()
 
     def waiting_positions(self) -> Sequence[Position]:
         """Positions handed over that aren't in the store yet."""
@@ -203,6 +213,7 @@ class Pipeline:
             "events": dict(self.counts),
             "live_alerts": len(self.book),
             "silences": self._silences_in_force(),
+            "meters": self.meters.status(),
             "waiting": len(self._intake),
             "full": self._intake.full,
             "store": self.stuck or "ok",
@@ -216,7 +227,7 @@ class Pipeline:
         wait = TURN
         if self._positions:
             wait = max(0.0, self._positions_at + POSITIONS_EVERY - self._clock.monotonic())
-        for upcoming in (self.book.next_due(), self.holds.next_due()):
+        for upcoming in (self.book.next_due(), self.holds.next_due(), self.meters.next_due()):
             if upcoming is not None:
                 early = self._timers_from - self._clock.monotonic()
                 wait = min(wait, max(0.0, early, upcoming - self._clock.now()))
@@ -241,7 +252,8 @@ class Pipeline:
                     checks.append(record)
                 owner: Problem | None = None
                 for problem in self._problems(rules, event, problems):
-                    owner = owner or problem
+                    if owner is None or owner.rule.absent is not None:  # one that only looks on comes last
+                        owner = problem
                 self.counts["matched" if owner else "unmatched"] += 1
                 if owner or event.program:  # what a writer was told is stored, is stored
                     rows.append((event, owner))
@@ -253,20 +265,22 @@ class Pipeline:
         """The problems that the event belongs to, known or new; it is counted in each."""
         if told.is_over(event):
             return self._ended(rules, event, problems)
-        routed = self._route(rules, event)
-        if routed and self._watched.down and (covered := self._covered(rules, event, problems)):
-            return covered
-        found = []
-        for rule in routed:
+        taken, ends = self._route(rules, event)
+        found = self._covered(rules, event, problems) if taken and self._watched.down else []
+        if found:  # rules that only look on see it all the same
+            taken = [rule for rule in taken if rule.absent is not None]
+        for rule in (*taken, *(rule for rule in ends if rule not in taken)):
             if event.source == told.WATCHDOG:
                 key = key_of(event, rule)
             else:
                 self._serial += 1
-                key = problem_of(event, rule, serial=str(self._serial))
+                key = subject(event, rule, serial=str(self._serial))
             problem = problems.get(key.key)
             if problem is None:
                 problem = problems[key.key] = Problem(rule, key)
             problem.events.append(event)
+            if rule in ends:
+                problem.ending.add(id(event))
             found.append(problem)
         return found
 
@@ -296,15 +310,21 @@ class Pipeline:
             found.append(problem)
         return found
 
-    def _route(self, rules: Rules, event: Event) -> Sequence[Rule]:
-        """The rules that take the event; none takes what relay itself has logged, or it would go round."""
-        found = rules.route(event)
-        if found and event.source != RELAY and own_log.is_own(event.message, event.labels):
-            self.counts["own_lines"] += 1
-            return ()
-        return found
+    def _route(self, rules: Rules, event: Event) -> tuple[Sequence[Rule], Sequence[Rule]]:
+        """The rules that take the event, and those of whose pair it is the end.
 
-    async def _let_time_pass(self, turn: Turn) -> None:
+        None takes what relay itself has logged, or it would go round.
+        """
+        found = rules.route(event)
+        if event.source == RELAY:
+            return found, ()
+        ends = rules.ruleset.ends(event)
+        if (found or ends) and own_log.is_own(event.message, event.labels):
+            self.counts["own_lines"] += 1
+            return (), ()
+        return found, ends
+
+    async def _let_time_pass(self, turn: Turn, batch: Sorted) -> None:
         """What is due without an event: reminders, resolutions, steps, closing lines, what was held."""
         ready = self.book.pop_due(turn.now, MOST_DUE)
         surplus = len(self.book) - MOST_LIVE
@@ -315,6 +335,10 @@ class Pipeline:
             await self._deciding.later(turn, alert)
         for alert in await self._unheard.look(turn.now):
             await self._deciding.later(turn, alert, unaccepted=True)
+        for rule, key, outcome in self.meters.wake(turn.now, MOST_DUE):
+            problem = Problem(rule, Fingerprint(key, outcome.title))
+            await self._deciding.follow(turn, problem, outcome)
+            batch.rows.extend((event, problem) for event in outcome.told)  # stored as if it had come
         await self._deciding.lift(turn)
         await self._releasing.due(turn)
 
@@ -387,6 +411,7 @@ class Pipeline:
         offset = self._clock.now() - self._clock.monotonic()
         if abs(offset - self._offset) > CLOCK_SET:
             log.warning("clock_was_set", seconds=round(offset - self._offset, 1))
+            self.meters.clock_set(offset - self._offset, self._clock.now())
             self.reschedule()
         self._offset = offset
 
@@ -395,4 +420,4 @@ def _counted_as(event: Event, owner: Problem | None) -> tuple[str, str, str]:
     """(source, rule, reason)."""
     if owner is None:
         return event.source, "", Reason.NO_RULE.value
-    return event.source, owner.rule.name, owner.reason
+    return event.source, owner.rule.name, owner.reason_of(event)

@@ -10,6 +10,7 @@ from relay.config.schema import Rule
 from relay.models import Alert, Event
 from relay.outbox.store import Commit, Store
 from relay.routing.fingerprint import Fingerprint
+from relay.routing.meters.base import Held
 from relay.rulebook import Rules
 
 
@@ -43,7 +44,19 @@ class Problem(Struct):
     rule: Rule
     fingerprint: Fingerprint
     events: list[Event] = field(default_factory=list)
+    ending: set[int] = field(default_factory=set)  # `id()` of those that end a pair
+    held: dict[int, Held] = field(default_factory=dict)  # those that go no further, by `id()`
     over: Event | None = None  # the event that ends it, after the others
     linked: bool = False  # its events belong to an outage
-    alert: int = 0  # the alert's id, once decided
+    alert: int = 0  # the alert's id, once decided; that of a live one for what is held
     reason: str = ""
+
+    def fate(self, event: Event) -> tuple[int, str]:
+        """The alert and the reason that are stored with the event."""
+        held = self.held.get(id(event))
+        return self.alert, self.reason if held is None else str(held)
+
+    def reason_of(self, event: Event) -> str:
+        """The named reason alone."""
+        held = self.held.get(id(event))
+        return self.reason if held is None else held.reason.value

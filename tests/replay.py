@@ -11,7 +11,7 @@ import msgspec
 from relay.book import RecentIds
 from relay.clock import FakeClock
 from relay.config.schema import Config
-from relay.models import Address, Alert, AlertState, Batch, Delivery, Event, Json, Message
+from relay.models import Address, Alert, AlertState, Batch, Delivery, Event, Json, Message, Order
 from relay.outbox.store import AlertRow, Commit, Store, StoredHold
 from relay.pipeline import Pipeline
 from relay.routing.hold import restored
@@ -69,6 +69,10 @@ class MemoryStore:
     def live_alerts(self) -> list[Alert]:
         return [msgspec.json.decode(self.alerts[number], type=Alert) for number in self.live.values()]
 
+    async def unaccepted_alerts(self, alerts: Sequence[int]) -> set[int]:
+        del alerts
+        return set()
+
     def holds(self) -> list[StoredHold]:
         return [msgspec.json.decode(state, type=StoredHold) for state in self.held.values()]
 
@@ -114,8 +118,8 @@ class Replay:
         self.pipeline.holds.load(restored(held.state) for held in self.store.holds())
         self.pipeline.holds.prune()
 
-    async def take(self, *events: Event) -> None:
-        await self.pipeline.run_once([Batch(events=list(events))])
+    async def take(self, *events: Event, orders: Sequence[Order] = ()) -> None:
+        await self.pipeline.run_once([Batch(events=list(events), orders=list(orders))])
 
     async def wait(self, seconds: float) -> None:
         """Let time pass, with a turn whenever something is due."""

@@ -322,7 +322,7 @@ async def test_explain_says_what_would_hold_it_back_and_changes_nothing() -> Non
     def judge(rule: Rule, decision: Decision, alert: Alert | None) -> Decision:
         return holds.judge(rules.config, rule, decision, alert, event("new"), now)
 
-    said = explain(rules.ruleset, rules.config, event("new"), replay.pipeline.book.get, now, judge)
+    said = explain(rules.ruleset, rules.config, event("new"), replay.pipeline.book.get, now, judge=judge)
     (route,) = said.json()["routes"]
     assert (route["reason"], route["told"]) == ("storm", [])
     assert route["held"] == {

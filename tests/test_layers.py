@@ -49,6 +49,7 @@ LAYERS: list[set[str]] = [
         "heart",
         "holds",
         "lane",
+        "meters",
         "outages",
         "owing",
         "ping",

@@ -341,12 +341,12 @@ async def test_what_no_address_accepts_in_a_minute_goes_to_the_next(tmp_path: Pa
     await house.wait(60)
     slow = Rule(name="slow", match=Match(), to=("wang",), escalate=(Step(after=3600.0, to=("li",)),))
     config = Config(backends=CONFIG.backends, recipients=CONFIG.recipients, rules=(slow,))
-    house.pipeline.apply(Rules.of(config, Ruleset(config)))
+    await house.pipeline.adopt(Rules.of(config, Ruleset(config)))
     await house.take(event())
     await house.wait(55)
     assert await reasons(house, "li") == []
     await house.restart()
-    house.pipeline.apply(Rules.of(config, Ruleset(config)))
+    await house.pipeline.adopt(Rules.of(config, Ruleset(config)))
     await house.wait(20)
     rows = [each for each in await house.store.deliveries() if each.recipient == "li"]
     assert [each.reason for each in rows] == [Reason.ESCALATED]

@@ -105,6 +105,7 @@ def compose(message: Message, now: float) -> Composition:
 def _facts(message: Message, now: float) -> tuple[tuple[str, str], ...]:
     labels = (f"{name}={value}" for name, value in message.labels.items() if name != "host")
     return (
+        ("counted", _counted(message.counted)),
         ("note", "; ".join(message.notes)),
         ("seen", _seen(message, now)),
         ("host", _hosts(message.hosts)),
@@ -114,11 +115,16 @@ def _facts(message: Message, now: float) -> tuple[tuple[str, str], ...]:
     )
 
 
+def _counted(counted: tuple[str, ...]) -> str:
+    first, *others = counted or ("",)
+    return f"{first}: {'; '.join(others)}" if others else first
+
+
 def _seen(message: Message, now: float) -> str:
     if message.count < 1:
         return ""
     if message.count == 1:
-        return f"once, {moment(message.last_seen, now)}"
+        return f"once, {moment(message.first_seen, now)}"
     return f"{message.count:,} times, {_span(message, now, seconds=True)}"
 
 

@@ -43,6 +43,7 @@ def values(message: Message, now: float) -> dict[str, Any]:
         "hosts": [_short(host) for host in message.hosts[:MOST_ITEMS]],
         "labels": Labels((_short(name), _short(value)) for name, value in labels),
         "links": [{"label": _short(label), "url": _short(url)} for label, url in links],
+        "counted": [_short(each) for each in message.counted[:MOST_ITEMS]],
         "digest": [_short(line) for line in message.digest[:MOST_ITEMS]],
     }
 

@@ -44,6 +44,7 @@ def plain(message: Message, to: str, now: float) -> Json:
         "fingerprint": message.fingerprint,
         "count": message.count,
         "more": message.more,  # events since the last message about this alert
+        "counted": list(message.counted),  # what made the rule tell, then what was counted
         "first_seen": rfc3339(message.first_seen),
         "last_seen": rfc3339(message.last_seen),
         "late": message.late,  # seconds, when worth saying

@@ -121,6 +121,8 @@ def _show_alert(data: dict[str, Any] | None, number: int, *, as_json: bool) -> i
     print(f"  {alert['count']} events, first {when(alert['first_seen'])}, last {when(alert['last_seen'])}")
     if why := (data["trace"] or {}).get("why"):
         print(f"  last decision: {data['trace'].get('reason')}: {why}")
+    if counted := (data["trace"] or {}).get("counted"):
+        print(f"  counted {'; '.join(map(printable, counted))}")
     print("\nlatest events")
     for row in data["events"]:
         event = row["event"]

@@ -30,6 +30,8 @@ from relay.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from msgspec import Struct
+
     from relay.models import Alert, Event
     from relay.routing.explain import Judge
     from relay.routing.hush import Hush
@@ -59,8 +61,10 @@ def main(name: str, given: Sequence[str]) -> int:
         return found
     rules, event, now = found
     hushed, judge = _hushed(path, rules, now), _judge(path, options.at, rules, event, now)
-    live = _live(path, options.at)
-    explanation = explain(rules.ruleset, rules.config, event, live, now, judge, hushed).json()
+    live, counted = _live(path, options.at), _counted(path, options.at)
+    explanation = explain(
+        rules.ruleset, rules.config, event, live, now, judge=judge, counted=counted, hushed=hushed
+    ).json()
     print(json.dumps(explanation, ensure_ascii=False, indent=2) if options.json else _text(explanation))
     return FINE
 
@@ -183,6 +187,24 @@ def _waits(opens: float | None) -> str:
     return f"is outside of their hours, or the rule's: told from {when(opens)} on what happened meanwhile"
 
 
+def _counted(path: str, at: str | None) -> Callable[[str, str], Struct | None]:
+    """What the running daemon's rule has counted under a key; nothing where `_live` knows nothing."""
+
+    def look(rule: str, key: str) -> Struct | None:
+        import msgspec  # noqa: PLC0415 - with the rest
+
+        from relay.routing.meters.kinds import read  # noqa: PLC0415
+
+        if at:
+            return None
+        try:
+            return read(msgspec.json.encode(ask(path, "counted", rule=rule, key=key)))
+        except (UnreachableError, RefusedError):
+            return None
+
+    return look
+
+
 def _judge(path: str, at: str | None, rules: Rules, event: Event, now: float) -> Judge:
     """What holds messages back in the running daemon, in a copy: nothing changes there."""
     from relay.holds import Holds, due_of  # noqa: PLC0415 - with the rest
@@ -228,6 +250,8 @@ def _text(data: dict[str, Any]) -> str:
         lines += ["", "no rule takes it: nobody is told"]
     for route in data["routes"]:
         lines += ["", f"rule {route['rule']!r}: {coloured(route['reason'])}: {route['why']}"]
+        if route["counted"]:
+            lines.append(f"  counted {'; '.join(map(printable, route['counted']))}")
         lines.append(f"  same problem as  {printable(route['title'])}  ({route['fingerprint']})")
         for hush in route["hushes"]:
             until = f", until {when(hush['ends_at'])}" if hush["ends_at"] else ""

@@ -13,10 +13,5 @@ from relay.config.schema import Config, Rule
 # Per type: key -> what happens instead.
 LATER: Final[Mapping[Any, Mapping[str, str]]] = {
     Config: {},
-    Rule: {
-        "threshold": "the first event is told at once",
-        "absent": "nobody is told when events stay away",
-        "rate": "how fast events come is not looked at",
-        "pair": "an event is not paired with the one that ends it",
-    },
+    Rule: {},
 }

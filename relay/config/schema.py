@@ -50,6 +50,7 @@ Url = Annotated[str, Meta(extra={"kind": "url"})]  # http(s)
 RuleName = Annotated[str, Meta(extra={"kind": "rule"})]  # of one that is there
 
 SHORTEST_TOKEN: Final = 16  # characters
+MOST_WITHINS: Final = 300  # of the times that a rate looks at; each is six numbers to keep
 
 _MESSAGE_GROUP: Final = re.compile(r"\(\?P?<message>")
 
@@ -202,6 +203,62 @@ class Mute(Struct, frozen=True, kw_only=True):
         return []
 
 
+Ratio = Annotated[float, Meta(gt=1)]
+Enough = Annotated[int, Meta(ge=2, le=10_000)]  # events, or values, that are counted up to
+FieldNames = Annotated[tuple[str, ...], Meta(min_length=1)]  # labels, or module, source, level, message
+# What is counted together, and is one alert: fields as above, `fingerprint`, or `rule` (all of it).
+By = FieldNames
+
+
+class Threshold(Struct, frozen=True, kw_only=True):
+    """So many events within a time, sliding; fewer are held back."""
+
+    count: Enough
+    within: Time
+    by: By = ("fingerprint",)
+
+
+class Distinct(Struct, frozen=True, kw_only=True):
+    """So many different values of a label within a time, sliding; fewer are held back."""
+
+    of: str  # a label, or module, source, level, message
+    count: Annotated[int, Meta(ge=2, le=1000)]
+    within: Time
+    by: By = ("fingerprint",)
+
+
+class Absent(Struct, frozen=True, kw_only=True):
+    """An alert when nothing has matched for a time. The events themselves go on to the rules below."""
+
+    for_: Time = field(name="for")
+    grace: Time | None = None  # after a start, or an edit of the rule; default: `for`, at most 5 minutes
+
+
+class Jump(Struct, frozen=True, kw_only=True):
+    """An alert when events come so many times as fast as they did before; until it is over again."""
+
+    factor: Ratio = 5.0
+    within: Time = 300.0  # what is compared ...
+    over: Time = 3600.0  # ... with the mean of this time before it
+    least: Count = 20  # events within `within`: fewer are no jump, however few there were before
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What no single field shows: (field, what is wrong with it)."""
+        if self.over < self.within:
+            return [("over", "must be at least as long as `within`: it is the time to compare with")]
+        if self.over > MOST_WITHINS * self.within:
+            return [("over", f"must be at most {MOST_WITHINS} times as long as `within`")]
+        return []
+
+
+class Pair(Struct, frozen=True, kw_only=True):
+    """An alert when an event isn't followed, within a time, by the one that ends it."""
+
+    ends: Match  # over all events, whichever rule takes them
+    within: Time
+    by: FieldNames  # both events have the same values of these
+
+
 class Rule(Hours, frozen=True, kw_only=True):
     """Which events matter, who hears of them, how often, and when (`active`, `mute`: else they wait)."""
 
@@ -213,6 +270,12 @@ class Rule(Hours, frozen=True, kw_only=True):
     fingerprint: Literal["template", "message", "event"] | Labels = "template"
     repeat: tuple[Time, ...] = (3600.0, 14400.0, 86400.0)  # the last one repeats; `[]`: no reminders
     resolve_after: Time | None = None  # None: closes in silence when long quiet
+    threshold: Threshold | None = None  # at most one of these six
+    distinct: Distinct | None = None
+    absent: Time | Absent | None = None  # alone: `for`
+    rate: Jump | None = None
+    new: bool = False  # only problems that this rule never saw before
+    pair: Pair | None = None
     group_by: tuple[str, ...] = ()  # labels and fields: one message for all alerts that agree in them
     group_wait: Wait | None = None  # before a group's first message; default: 30s with `group_by`, else 0s
     group_interval: Time = 300.0  # between messages that tell what is new in a group, or in a storm
@@ -225,6 +288,42 @@ class Rule(Hours, frozen=True, kw_only=True):
     template: Template = Template()  # how messages read, before that of the backend
     examples: tuple[Example, ...] = ()
     place: Place = Place("", 0, 0)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the events it takes go on to the rules below: one that waits for them only looks on."""
+        return self.continue_ or self.absent is not None
+
+    @property
+    def alone(self) -> bool:
+        """Whether each event is an alert of its own, over at once."""
+        together = self.stands or self.threshold is not None or self.distinct is not None
+        return self.fingerprint == "event" and not together
+
+    @property
+    def ending(self) -> Rule | None:
+        """A rule of the same name that takes what ends its pair; None if it has none."""
+        return Rule(name=self.name, match=self.pair.ends, continue_=True) if self.pair is not None else None
+
+    @property
+    def stands(self) -> bool:
+        """Whether its alerts are over when a condition is, not when it is quiet."""
+        return self.absent is not None or self.rate is not None or self.pair is not None
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What no single field shows: (field, what is wrong with it)."""
+        meters = ("threshold", "distinct", "absent", "rate", "new", "pair")
+        first, *others = [name for name in meters if getattr(self, name)] or [""]
+        found = [(name, f"`{first}` and `{name}` exclude each other: make two rules") for name in others]
+        counted = self.threshold or self.distinct
+        alone = self.new or (counted is not None and "fingerprint" in counted.by)
+        if self.fingerprint == "event" and alone:
+            advice = "" if self.new else ": say what to count together with `by`"
+            found.append((first, f"with `fingerprint: event` each event is a problem of its own{advice}"))
+        if self.stands and self.resolve_after is not None:
+            over = {"absent": "something matches again", "rate": "events come as before", "pair": "it ends"}
+            found.append(("resolve_after", f"an alert of `{first}` is over when {over[first]}"))
+        return found
 
 
 class SocketSource(Struct, frozen=True, kw_only=True):

@@ -42,6 +42,15 @@ class StoredEvent(Struct, frozen=True, gc=False):
     received_at: float
 
 
+class MeterRow(Struct, frozen=True, gc=False):
+    """What one rule has counted of one thing; `state` as routing writes it, None: forgotten."""
+
+    rule: str
+    key: str
+    state: bytes | None  # JSON
+    touched_at: float
+
+
 class Commit(Struct, kw_only=True):
     """One transaction of the pipeline."""
 
@@ -56,6 +65,7 @@ class Commit(Struct, kw_only=True):
     holds_over: list[str] = field(default_factory=list)  # their keys
     positions: list[Position] = field(default_factory=list)
     forgotten: list[Position] = field(default_factory=list)  # files that are gone for good
+    meters: list[MeterRow] = field(default_factory=list)  # what rules have counted; one row for each key
     checks: list[CheckRecord] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)  # new and changed, whole
     withheld: list[Withheld] = field(default_factory=list)  # new and changed, whole
@@ -212,6 +222,14 @@ class Store(Protocol):
 
     async def positions(self) -> list[Position]:
         """Every saved position."""
+        ...
+
+    async def meters(self) -> list[MeterRow]:
+        """What the rules have counted."""
+        ...
+
+    async def fingerprints(self, rules: Sequence[str]) -> list[tuple[str, str]]:
+        """(rule, fingerprint) of every alert of these rules, over or not."""
         ...
 
     async def checks(self) -> list[CheckRecord]:

@@ -9,6 +9,9 @@ more, told only if events are still to be accounted for. So each event is counte
 Hours: whoever is outside of theirs (or the rule is outside of its own) waits, and is told in one message what
 happened meanwhile when they begin. So each recipient, too, finds each event counted in exactly one message.
 
+An alert that stands for a condition (`absent`, `rate`, `pair`) is over when the condition is (`ended`),
+however quiet it is, and reminders come though nothing new happened.
+
 A silence or inhibition (a hush) holds messages back, not events: they are counted as ever, and `alert.hushed`
 says by what. Once nothing hushes the alert any more, its next message accounts for them. An alert that ends
 before that, and of which nobody was told, is booked: the hush's closing line accounts for it. The end of what
@@ -133,7 +136,7 @@ def decide(
 
 
 def end(rule: Rule, alert: Alert, reached: Sequence[Reached], now: float, why: str) -> Decision:
-    """What caused the alert says itself that it is over."""
+    """What caused the alert says itself that it is over, or what it stood for is."""
     return _over(rule, _clamped(alert, now), Reason.RESOLVED, reached, why, now)
 
 
@@ -147,20 +150,20 @@ def due(
     """
     if alert.state is AlertState.RESOLVED:
         return None
-    end = min(alert.touched_at, now) + _patience(rule)
+    at = min(alert.touched_at, now) + _patience(rule)
     if alert.state is AlertState.ACKED and alert.acked_until:
-        end = min(end, alert.acked_until)
+        at = min(at, alert.acked_until)
     if rule is None or alert.hushed:
-        return end
+        return at if at < NEVER else None
     if (step := step_due(rule, alert, now)) is not None:
-        end = min(end, step)
+        at = min(at, step)
     wakes = [each.look_at for each, standing in standings.of(alert, reached) if standing.waiting]
     if alert.state is AlertState.FIRING and alert.notified_at and wakes:
-        end = min(end, *wakes)
-    if not _owes_reminder(rule, alert):
-        return end
-    earliest = min((each.look_at for each in reached), default=0.0)  # all outside of their hours: not before
-    return min(end, max(_window_end(rule, alert, now), earliest))
+        at = min(at, *wakes)
+    if _owes_reminder(rule, alert):
+        earliest = min((each.look_at for each in reached), default=0.0)  # not before somebody may be told
+        at = min(at, max(_window_end(rule, alert, now), earliest))
+    return at if at < NEVER else None
 
 
 def _first(rule: Rule, alert: Alert, reached: Sequence[Reached], now: float) -> Decision:
@@ -178,7 +181,7 @@ def _new(rule: Rule, occurrence: Occurrence, now: float, id_: int, fingerprint: 
         module=occurrence.event.module,
         level=occurrence.level,
         title=fingerprint.title,
-        state=AlertState.RESOLVED if rule.fingerprint == "event" else AlertState.FIRING,
+        state=AlertState.RESOLVED if rule.alone else AlertState.FIRING,
         first_seen=occurrence.first,
         last_seen=occurrence.last,
         count=occurrence.count,
@@ -479,14 +482,14 @@ def _clamped(alert: Alert, now: float) -> Alert:
 
 
 def _owes_reminder(rule: Rule, alert: Alert) -> bool:
-    owes = alert.state is AlertState.FIRING and alert.count > alert.notified_count
-    return owes and not alert.hushed and bool(rule.to)
+    goes_on = rule.stands or alert.count > alert.notified_count
+    return alert.state is AlertState.FIRING and goes_on and not alert.hushed and bool(rule.to)
 
 
 def _window(rule: Rule, alert: Alert) -> float:
     """Seconds in which nothing more is told; without `repeat` there are no reminders."""
     if not rule.repeat:
-        return float("inf")
+        return NEVER
     return rule.repeat[min(alert.reminders, len(rule.repeat) - 1)]
 
 
@@ -498,6 +501,8 @@ def _patience(rule: Rule | None) -> float:
     """Seconds of quiet after which the alert is over."""
     if rule is None:
         return ORPHAN_AFTER
+    if rule.stands:
+        return NEVER
     if rule.resolve_after is not None:
         return rule.resolve_after
     return max(CLOSE_AFTER, 2 * max(rule.repeat[-1:], default=0.0))

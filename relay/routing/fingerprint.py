@@ -76,6 +76,11 @@ def template(message: str) -> str:
     return _text(message).title
 
 
+def of_parts(rule: str, title: str, *parts: str) -> Fingerprint:
+    """A problem of the rule that is known by something else than an event's module and text."""
+    return Fingerprint(_digest(rule, *parts), title)
+
+
 def _own(event: Event, serial: str) -> tuple[str, ...]:
     """What tells the event from all others; an origin with a program is a writer, not a place in a file."""
     known = event.id or (event.origin and not event.program)

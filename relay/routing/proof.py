@@ -11,6 +11,7 @@ from relay.config.problems import Problem
 from relay.config.schema import Config, Example, Match, Rule, Text
 from relay.config.texts import any_of
 from relay.models import Event, Level
+from relay.routing.earlier import Earlier
 from relay.routing.ruleset import Ruleset
 
 Parse = Callable[[str], Event]  # a raw log line as its source's format reads it
@@ -45,12 +46,15 @@ def event_of(example: Example, parse: Parse) -> Event:
 
 
 def _shadowed(rules: tuple[Rule, ...]) -> Iterator[Problem]:
-    for place, later in enumerate(rules):
-        for earlier in rules[:place]:
-            if not earlier.continue_ and covers(earlier, later):
+    before = Earlier()
+    for later in rules:
+        for earlier in before.may_cover(later):
+            if covers(earlier, later):
                 why = f"{earlier.name!r} ({earlier.place}) takes all it matches"
                 yield Problem("warning", later.place, f"rule {later.name!r} is never reached: {why}")
                 break
+        if not later.goes_on:
+            before.add(later)
 
 
 def _missed(rules: tuple[Rule, ...], ruleset: Ruleset, parse: Parse) -> Iterator[Problem]:

@@ -16,12 +16,18 @@ _CUT: Final = "..."  # stands where lines were left out
 
 
 def message(
-    decision: Decision, before: Alert | None, sample: Event | None, key: str, told: Told | None = None
+    decision: Decision,
+    before: Alert | None,
+    sample: Event | None,
+    key: str,
+    told: Told | None = None,
+    counted: tuple[str, ...] = (),
 ) -> Message:
     """What to tell about `decision`.
 
     `before` is the alert as it was (None: there was none), `sample` one of its events (None: no longer
-    stored), `key` is stable over retries. With `told`: what is new to that recipient.
+    stored), `key` is stable over retries. With `told`: what is new to that recipient. `counted` says what the
+    rule counted before it told.
     """
     alert = decision.alert
     if before is not None and (before.id != alert.id or before.state is AlertState.RESOLVED):
@@ -52,6 +58,7 @@ def message(
         origin=sample.origin if sample is not None else "",
         more=alert.count - known if since else 0,
         since=since,
+        counted=counted,
         key=key,
         notes=decision.notes,
     )

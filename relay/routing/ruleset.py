@@ -94,6 +94,7 @@ class Ruleset:
         )
         self._by_name = {rule.name: rule for rule in config.rules}
         self._shortlist: Shortlist | None = None
+        self._ends = _ends(config.rules)
         self._known: dict[tuple[str, str, Level], _Candidates] = {}
 
     def quicken(self, cache: Path | None = None) -> None:
@@ -116,6 +117,12 @@ class Ruleset:
             return candidates.settled
         return self._ask(candidates, event)
 
+    def ends(self, event: Event) -> tuple[Rule, ...]:
+        """The rules of whose `pair` it is the end, whichever rules take it."""
+        if self._ends is None:
+            return ()
+        return tuple(self._by_name[rule.name] for rule in self._ends.route(event))
+
     def trace(self, event: Event) -> list[Step]:
         """For each rule why it takes the event or doesn't: the first condition that fails."""
         steps: list[Step] = []
@@ -128,7 +135,7 @@ class Ruleset:
                 steps.append(Step(name, "failed", failed))
             else:
                 steps.append(Step(name, "matched", each.match.success() or "matches everything"))
-                winner = "" if each.rule.continue_ else name
+                winner = "" if each.rule.goes_on else name
         return steps
 
     def _remember(self, key: tuple[str, str, Level]) -> _Candidates:
@@ -146,7 +153,7 @@ class Ruleset:
         for candidate in left:
             if candidate.takes(event):
                 taken.append(candidate.rule)
-                if not candidate.rule.continue_:
+                if not candidate.rule.goes_on:
                     break
         return tuple(taken)
 
@@ -163,7 +170,7 @@ def _candidates(
         left.append(candidate)
         unconditional = not candidate.conditions and not candidate.except_
         settled = settled and unconditional
-        if unconditional and not candidate.rule.continue_:
+        if unconditional and not candidate.rule.goes_on:
             break
     if settled:
         return _Candidates(tuple(each.rule for each in left), tuple(left))
@@ -176,3 +183,9 @@ def _candidates(
         else:
             always.append(number)
     return _Candidates(None, tuple(left), tuple(always), by_text)
+
+
+def _ends(rules: tuple[Rule, ...]) -> Ruleset | None:
+    """What ends a pair, asked like rules of their own; None where no rule waits for such."""
+    ends = tuple(rule.ending for rule in rules if rule.ending is not None)
+    return Ruleset(Config(rules=ends)) if ends else None

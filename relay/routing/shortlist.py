@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from relay.config.schema import Rule, Text
-from relay.scan.engine import EngineError, build
+from relay.scan.engine import MANY, EngineError, build
 from relay.scan.syntax import UnreadableError, literal, read
 from relay.scan.widen import Alphabet, widen
 
@@ -22,7 +22,8 @@ class Shortlist:
     def __init__(self, rules: Iterable[Rule], cache: Path | None = None) -> None:
         """Raises `EngineError` where it can't be had; `cache` is a folder."""
         texts = dict.fromkeys(text for rule in rules for text in rule.match.message)
-        wide = {text: pattern for text in texts if (pattern := _pattern(text))}
+        coarse = len(texts) > MANY
+        wide = {text: pattern for text in texts if (pattern := _pattern(text, coarse=coarse))}
         if len(wide) < LEAST:
             raise EngineError(())
         self._texts = tuple(wide)
@@ -36,7 +37,7 @@ class Shortlist:
         return [self._texts[number] for number in self._engine.which(message.encode(*_ENCODE))]
 
 
-def _pattern(text: Text) -> str:
+def _pattern(text: Text, *, coarse: bool) -> str:
     """A pattern over bytes that matches wherever the condition holds; empty if that is nearly everywhere."""
     try:
         tree = (
@@ -46,5 +47,5 @@ def _pattern(text: Text) -> str:
         )
     except UnreadableError:
         return ""
-    wide = widen(tree, _UTF_8)
+    wide = widen(tree, _UTF_8, coarse=coarse)
     return wide.text if wide.weight else ""

@@ -129,11 +129,11 @@ def time_of(value: object, now: float) -> float | None:
     return at if sane(at, now) else None
 
 
-def read_members(members: Mapping[str, Any], now: float) -> Reading | None:
-    """The event that a structured line holds; None if it has no message."""
+def read_members(members: Mapping[str, Any], now: float, otherwise: str = "") -> Reading | None:
+    """The event that a structured line holds; without a message, `otherwise` is it, or there is none."""
     flat = flatten(members)
     trace = _take_text(flat, _TRACE)
-    message = _take_text(flat, _MESSAGE) or trace
+    message = _take_text(flat, _MESSAGE) or trace or otherwise
     if not message:
         return None
     if trace and trace != message:

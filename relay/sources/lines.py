@@ -105,6 +105,13 @@ class Lines:
         """The next byte to feed stands there, and begins a line; no line may be unfinished."""
         self.start = self.read = offset
 
+    def alone(self, data: bytes, offset: int) -> RawLine:
+        """One whole line, with its newline, that stands there; no line may be unfinished."""
+        self.start = offset
+        line = self._line(data[: -self._unit])
+        self.read = self.start
+        return line
+
     def feed(self, data: bytes) -> list[RawLine]:
         """The lines that these next bytes complete."""
         self.read += len(data)

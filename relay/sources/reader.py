@@ -120,9 +120,7 @@ class Reader:
                 continue
             start = block.rfind(_NEWLINE, done, place - 1) + 1 or done
             done = block.index(_NEWLINE, place - 1) + 1
-            lines.seek(base + start)
-            for line in lines.feed(block[start:done]):
-                yield from feed(line, monotonic)
+            yield from feed(lines.alone(block[start:done], base + start), monotonic)
 
     def _joined(
         self, block: bytes, base: int, places: list[int], monotonic: float, sieve: Sieve
@@ -155,13 +153,11 @@ class Reader:
     ) -> Generator[RawEvent, None, int]:
         """The event that holds the byte before `place`, read from `start`; returns where the next begins."""
         lines, joiner, at = self._lines, self._joiner, start
-        lines.seek(base + start)
         while at < len(block):
             stop = block.index(_NEWLINE, at) + 1
-            for line in lines.feed(block[at:stop]):
-                for raw in joiner.feed(line, monotonic):
-                    if raw.end >= base + place:
-                        yield raw
+            for raw in joiner.feed(lines.alone(block[at:stop], base + at), monotonic):
+                if raw.end >= base + place:
+                    yield raw
             if at >= place and joiner.headed and joiner.pending_offset == base + at:
                 joiner.forget()
                 return at

@@ -18,7 +18,11 @@ from relay.sources.times import TIME, parse_time
 HEAD: Final = 512  # characters in which a header ends
 
 _WORDS: Final = "|".join(sorted(LEVEL_WORDS, key=len, reverse=True))
-_ANY: Final = rf"(?P<level>(?i:{_WORDS}))(?!\w)"
+# As they are really written: `ERROR`, `error`, `Error`. The scan asks for the same forms.
+_FORMS: Final = "|".join(
+    form(word) for form in (str.upper, str.lower, str.capitalize) for word in _WORDS.split("|")
+)
+_ANY: Final = rf"(?P<level>{_FORMS})(?!\w)"
 _L: Final = rf"(?P<level>{_WORDS.upper()})(?!\w)"
 _T: Final = rf"(?P<time>{TIME})"
 _M: Final = r"(?P<module>[A-Za-z_][\w.$/-]*)"
@@ -114,9 +118,9 @@ _LEADING_TIME: Final = re.compile(rf"[\[(<]?{_T}[\])>]?[ \t:,-]*")
 _PLAIN_LEVEL: Final = _rows(
     # ERROR timeout; [error] timeout; <ERROR>; 12 [main] ERROR timeout; error: timeout
     rf"{_STEP}{{0,4}}(?:"
-    rf"[\[(<|] ?(?:\w+:)?(?P<level>(?i:{_WORDS})) *[\])>|]"
+    rf"[\[(<|] ?(?:\w+:)?(?P<level>{_FORMS}) *[\])>|]"
     rf"|(?P<shout>{_WORDS.upper()})(?!\w)"
-    rf"|(?P<said>(?i:{_WORDS})):(?!\S))",
+    rf"|(?P<said>{_FORMS}):(?!\S))",
 )
 # ... level=error ..., "severity":"ERROR"
 _NAMED_LEVEL: Final = re.compile(rf"[^\n]*?\b(?:level|lvl|severity)\"?[=:] ?\"?{_ANY}")

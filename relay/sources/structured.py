@@ -25,7 +25,7 @@ def read_json(text: str, now: float) -> Reading | None:
         members = _decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         return None
-    return read_members(members, now) or Reading(message=clean(text))
+    return read_members(members, now, otherwise=clean(text))
 
 
 def read_logfmt(text: str, now: float) -> Reading | None:

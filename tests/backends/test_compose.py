@@ -23,6 +23,17 @@ def _shanghai(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
+def test_what_a_rule_counted_comes_first_and_cannot_break_the_line() -> None:
+    counted = ("3 in 42 s", "timeout of 1 [web1]", "odd\n[ERROR] line")
+    facts = dict(compose(message(counted=counted), NOW).facts)
+    assert next(iter(facts)) == "counted"
+    assert facts["counted"] == "3 in 42 s: timeout of 1 [web1]; odd [ERROR] line"
+    assert (
+        dict(compose(message(counted=("it ended after 1 h",)), NOW).facts)["counted"] == "it ended after 1 h"
+    )
+    assert "counted" not in dict(compose(message(), NOW).facts)
+
+
 def test_a_first_message() -> None:
     text = text_of(compose(message(), NOW))
     assert text == (

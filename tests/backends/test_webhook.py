@@ -78,6 +78,7 @@ async def test_the_plain_form(receiver: WebhookReceiver, webhook: Any) -> None:
         "fingerprint": "00f1e2d3c4b5a697",
         "count": 313,
         "more": 312,
+        "counted": [],
         "first_seen": "2026-01-05T07:49:55.000Z",
         "last_seen": "2026-01-05T07:59:55.000Z",
         "late": 840.0,

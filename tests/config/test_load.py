@@ -11,7 +11,7 @@ from relay.backends.base import Registered, Settings
 from relay.config.later import LATER
 from relay.config.load import load
 from relay.config.problems import ConfigError
-from relay.config.schema import Http, Rota, SocketSource, TailSource, Text
+from relay.config.schema import Http, Rota, SocketSource, TailSource, Text, Threshold
 from relay.models import Level
 from relay.values import Secret
 from tests.config.conftest import Check
@@ -79,15 +79,14 @@ def test_the_example_of_the_product_loads(tmp_path: Path) -> None:
     assert payments.examples[0].line == "2026-03-01 10:00:00,123 ERROR pay.refund: timeout after 3000 ms"
     assert database.match.message == (Text("regex", "deadlock|too many connections", ignore_case=True),)
     assert database.to == ("ops", "oncall")
+    assert database.threshold == Threshold(count=3, within=60.0)
     assert (critical.name, critical.to) == ("anything critical", ("oncall",))
 
 
 def test_each_key_of_the_example_is_used_or_named(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(EXAMPLE)
     found = lines(load(tmp_path / "rules.yaml", backend_types=PRODUCT, environ=SECRETS))
-    assert [line.partition(" is not in this version yet")[0] for line in found] == [
-        "51:5: warning: `threshold`",
-    ]
+    assert [line.partition(" is not in this version yet")[0] for line in found] == []
 
 
 def test_what_is_promised_for_later_is_not_here_already() -> None:

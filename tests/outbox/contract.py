@@ -18,7 +18,7 @@ from relay.models import (
     Standing,
     Withheld,
 )
-from relay.outbox.store import Commit, Settlement, Store, StoredHold
+from relay.outbox.store import Commit, MeterRow, Settlement, Store, StoredHold
 from tests.outbox.samples import (
     MAIL,
     NOW,
@@ -269,6 +269,36 @@ class StoreContract:
         assert sorted(await store.positions(), key=lambda one: one.inode) == [again, other]
         await store.commit(Commit(forgotten=[again, other]))
         assert await store.positions() == []
+
+    async def test_what_rules_have_counted_goes_with_its_commit(self, store: Store) -> None:
+        one = MeterRow("pay", "f1", b'{"kind":"new","held":1}', NOW)
+        other = MeterRow("half \ud83d", "f1", b'{"kind":"new"}', NOW)
+        await store.commit(Commit(meters=[one, other]))
+        kept = sorted(await store.meters(), key=lambda row: row.rule, reverse=True)
+        assert kept == [one, replace(other, rule="half ?")]
+        changed = MeterRow("pay", "f1", b'{"kind":"new","held":2}', NOW + 5)
+        await store.commit(Commit(meters=[changed]))
+        store = await self.reopen(store)
+        assert changed in await store.meters()
+        await store.commit(
+            Commit(meters=[replace(changed, state=None), replace(other, rule="half ?", state=None)])
+        )
+        assert await store.meters() == []
+
+    async def test_of_a_refused_commit_nothing_is_counted(self, store: Store) -> None:
+        bad = MeterRow("pay", "f1", b"no JSON", NOW)
+        with pytest.raises(StoreError):
+            await store.commit(Commit(events=[stored(1)], meters=[MeterRow("a", "b", b"{}", NOW), bad]))
+        assert await store.meters() == []
+        assert await store.events_of(1) == []
+
+    async def test_the_fingerprints_of_a_rule_are_those_of_all_its_alerts(self, store: Store) -> None:
+        over = alert(1, fingerprint="f1", rule="pay", state=AlertState.RESOLVED)
+        live = alert(2, fingerprint="f1", rule="pay")
+        others = alert(3, fingerprint="f2", rule="pay"), alert(4, fingerprint="f3", rule="web")
+        await store.commit(Commit(alerts=[over, live, *others]))
+        assert sorted(await store.fingerprints(["pay", "none"])) == [("pay", "f1"), ("pay", "f2")]
+        assert await store.fingerprints([]) == []
 
     # -- holds
 

@@ -2,10 +2,15 @@ from __future__ import annotations
 
 import json
 
+from msgspec import Struct
+
+from relay.config.schema import Pair, Threshold
 from relay.models import Alert, Reason
 from relay.routing.decide import decide, fold
 from relay.routing.explain import explain
 from relay.routing.fingerprint import fingerprint
+from relay.routing.meters.base import Arrived
+from relay.routing.meters.kinds import meter_of, subject
 from relay.routing.ruleset import Ruleset
 from tests.routing.build import NOW, WANG, config, event, match, rule
 
@@ -48,3 +53,37 @@ def test_no_rule_is_a_reason_too() -> None:
     said = explain(RULESET, RULES, event(module="mail"), nothing_live, NOW)
     assert (said.reason, said.json()["routes"]) == (Reason.NO_RULE, [])
     assert said.steps[0].why == "module mail is not web.*"
+
+
+def test_what_a_rule_holds_back_is_said_with_how_far_it_is() -> None:
+    counting = rule("three", match=match(module="pay.*"), threshold=Threshold(count=3, within=60.0))
+    rules = config(counting, wang={"rtx": "wangwei"})
+    ruleset, states = Ruleset(rules), dict[str, Struct]()
+
+    def counted(name: str, key: str) -> Struct | None:
+        assert name == "three"
+        return states.get(key)
+
+    for number in (1, 2):
+        said = explain(ruleset, rules, event(), nothing_live, NOW, counted=counted).json()
+        (route,) = said["routes"]
+        assert (said["reason"], route["why"]) == ("below", f"{number} of 3 within 1 min")
+        assert (route["told"], route["next"], route["counted"]) == ([], None, [])
+        meter, key = meter_of(counting), subject(event(), counting).key
+        assert meter is not None
+        outcome = meter.take(states.get(key), Arrived((event(),), NOW))
+        assert outcome.state is not None
+        states[key] = outcome.state
+    said = explain(ruleset, rules, event(), nothing_live, NOW, counted=counted).json()
+    (route,) = said["routes"]
+    assert (said["reason"], route["count"], route["counted"][0]) == ("first", 3, "3 in 0 s")
+    assert [person["recipient"] for person in route["told"]] == ["wang"]
+
+
+def test_what_ends_a_pair_is_said_though_no_rule_takes_it() -> None:
+    ends = match(message="finished")
+    jobs = rule("jobs", match=match(message="started"), pair=Pair(ends=ends, within=60.0, by=("job",)))
+    rules = config(jobs, wang={"rtx": "wangwei"})
+    said = explain(Ruleset(rules), rules, event("job finished"), nothing_live, NOW).json()
+    (route,) = said["routes"]
+    assert (said["reason"], route["why"]) == ("paired", "nothing was open that it ends")

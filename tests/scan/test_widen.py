@@ -78,9 +78,9 @@ def exact(pattern: str) -> object:
 
 
 def wide_hits(pattern: str, alphabet: Alphabet, data: bytes) -> bool:
-    """Whether the wide pattern hits; it does where there is none."""
-    wide = widen(read(pattern), alphabet)
-    return not wide.text or bool(Re2([wide.text]).ends(data))
+    """Whether the wide pattern hits, and the coarse one; both do where there is none."""
+    both = [widen(read(pattern), alphabet, coarse=coarse) for coarse in (False, True)]
+    return all(not wide.text or bool(Re2([wide.text]).ends(data)) for wide in both)
 
 
 @settings(max_examples=1500, deadline=None)
@@ -138,6 +138,18 @@ def test_both_engines_find_the_same(pattern: str, text: str) -> None:
 def test_how_it_is_written(pattern: str, text: str, weight: int) -> None:
     wide = widen(read(pattern), UTF_8)
     assert (wide.text, wide.weight) == (text, weight)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("user \\w+ (refused|timed) for long \\d+", "\\x20for\\x20long\\x20"),
+        ("\\d+: (?:deadlock|timeout)$", "(?:deadlock|timeout)"),
+        ("ab\\d+", "ab[\\x30-\\x39]"),
+    ],
+)
+def test_a_coarse_one_is_the_text_it_cant_do_without(pattern: str, text: str) -> None:
+    assert widen(read(pattern), UTF_8, coarse=True).text == text
 
 
 def test_across_newlines_only_a_part_without_one_is_asked_for() -> None:

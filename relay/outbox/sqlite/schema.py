@@ -25,6 +25,7 @@ STEPS: Final[tuple[str, ...]] = tuple(
         "schema_standings.sql",
         "schema_checks.sql",
         "schema_holds.sql",
+        "schema_meters.sql",
         "schema_silences.sql",
     )
 )

@@ -1,4 +1,4 @@
--- Version 7: silences, what they hold back, acknowledgements, escalation.
+-- Version 8: silences, what they hold back, acknowledgements, escalation.
 
 ALTER TABLE alerts ADD COLUMN hushed TEXT NOT NULL DEFAULT '';         -- by which silence or inhibition; '' by none
 ALTER TABLE alerts ADD COLUMN acked_by TEXT NOT NULL DEFAULT '';

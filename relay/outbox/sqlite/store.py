@@ -25,13 +25,22 @@ from relay.models import (
     Silence,
     Withheld,
 )
-from relay.outbox.sqlite import checks, holds, reads, seen, silences, writes
+from relay.outbox.sqlite import checks, holds, meters, reads, seen, silences, writes
 from relay.outbox.sqlite.lock import Lock
 from relay.outbox.sqlite.prepare import make_folder, prepare
 from relay.outbox.sqlite.reader import Reader
 from relay.outbox.sqlite.reserve import Reserve
 from relay.outbox.sqlite.writer import Work, Writer
-from relay.outbox.store import AlertRow, Commit, Seen, Settlement, StoredEvent, StoredHold, Tried
+from relay.outbox.store import (
+    AlertRow,
+    Commit,
+    MeterRow,
+    Seen,
+    Settlement,
+    StoredEvent,
+    StoredHold,
+    Tried,
+)
 
 BUSY_TIMEOUT: Final = 5.0  # seconds that a write waits for another process's lock
 
@@ -160,6 +169,12 @@ class SqliteStore:
 
     async def positions(self) -> list[Position]:
         return await self._reader.run(reads.positions)
+
+    async def meters(self) -> list[MeterRow]:
+        return await self._reader.run(meters.read)
+
+    async def fingerprints(self, rules: Sequence[str]) -> list[tuple[str, str]]:
+        return await self._reader.run(meters.fingerprints, rules)
 
     async def checks(self) -> list[CheckRecord]:
         return await self._reader.run(checks.read)

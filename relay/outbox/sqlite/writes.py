@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from relay.models import Alert, AlertState, Delivery
 from relay.outbox.retry import revived
-from relay.outbox.sqlite import checks, holds, rows, silences
+from relay.outbox.sqlite import checks, holds, meters, rows, silences
 from relay.outbox.sqlite.wide import wide
 from relay.outbox.store import Commit, Settlement
 
@@ -53,7 +53,7 @@ class Limits(Struct, frozen=True):
 
 
 def commit(db: sqlite3.Connection, batch: Commit) -> None:
-    """Events, alerts, deliveries, positions and the watchdog's records."""
+    """Events, alerts, deliveries, positions, the watchdog's records and what rules have counted."""
     wide(db, f"INSERT INTO events ({rows.EVENT})", [rows.event_row(event) for event in batch.events])
     _put_alerts(db, batch)
     new = [rows.delivery_row(delivery) for delivery in batch.deliveries]
@@ -64,6 +64,7 @@ def commit(db: sqlite3.Connection, batch: Commit) -> None:
     silences.put(db, batch.silences, batch.withheld, batch.closed)
     read = [rows.position_row(position) for position in batch.positions]
     wide(db, f"INSERT INTO positions ({rows.POSITION})", read, _UPSERT_POSITIONS)
+    meters.write(db, batch.meters)
     checks.put(db, batch.checks)
 
 

@@ -15,6 +15,7 @@ _CLOCK: Final = r"\d\d:\d\d:\d\d(?:[.,]\d+)?"
 _TIME: Final = rf"(?:\d{{4}}[-/]\d\d[-/]\d\d[ T]|\d\d/\d\d/\d\d |\d\d-[A-Z][a-z][a-z]-\d{{4}} )?{_CLOCK}"
 # The words that matter: others are rare, and cost states.
 _COMMON: Final = ("TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR")
+_FORMS: Final = (str.upper, str.lower, str.capitalize)  # as in `shapes`
 _NUMBERS: Final = r"[0-9]+ (?:[0-9]+ (?:[0-9]+ )?)?"
 
 
@@ -24,7 +25,7 @@ def low_headers(format_: str, level: Level) -> str:
     if not words:
         return ""
     upper = f"(?:{'|'.join(sorted(words))})"
-    any_case = f"(?:{'|'.join(sorted({*words, *map(str.lower, words), *map(str.capitalize, words)}))})"
+    any_case = f"(?:{'|'.join(sorted({form(word) for form in _FORMS for word in words}))})"
     letters = "".join(sorted({word[0] for word in words if word in {"DEBUG", "INFO", "WARN"}}))
     shapes = {
         "python": [
@@ -58,8 +59,9 @@ def low_headers(format_: str, level: Level) -> str:
 
 
 def high_words(level: Level) -> str:
-    """A pattern (RE2's syntax) for the words, in any case, of levels from `level` on."""
-    return f"(?i:{'|'.join(sorted(word for word, its in LEVEL_WORDS.items() if its >= level))})"
+    """A pattern (RE2's syntax) for the words of levels from `level` on, in the forms that headers have."""
+    words = [word for word, its in LEVEL_WORDS.items() if its >= level]
+    return f"(?:{'|'.join(sorted(form(word) for form in _FORMS for word in words))})"
 
 
 def high_letters(level: Level) -> str:

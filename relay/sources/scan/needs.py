@@ -57,7 +57,9 @@ class _Need(Struct, frozen=True):
 class Asking:
     """Derives what to look for from the rules of one source."""
 
-    def __init__(self, source: str, settings: TailSource) -> None:
+    def __init__(self, source: str, settings: TailSource, *, coarse: bool = False) -> None:
+        """`coarse`: compiling quickly matters more than hitting seldom."""
+        self._coarse = coarse
         self._source = source
         self._settings = settings
         joined = Joiner(settings).holds and settings.format in {"python", "java"}
@@ -138,7 +140,7 @@ class Asking:
             )
         except (UnreadableError, IndexError, ValueError):
             return Wide("", 0)
-        return widen(tree, self._alphabet, broken=self._broken)
+        return widen(tree, self._alphabet, broken=self._broken, coarse=self._coarse)
 
     def _module(self, text: Text) -> Wide:
         """A condition on a module where it stands in a line."""
@@ -192,7 +194,10 @@ class Asking:
             "logfmt": [rf"=\"?(?:{numbers})\"?(?:\s|$)"],
         }.get(self._settings.format, [])
         # A line that isn't of its format is read as plain text.
-        return _Need((headers.high_words(level), rf"^\[?[{headers.high_letters(level)}] ?\d", *ways))
+        words = headers.high_words(level)
+        if self._settings.format in _MEMBERS:
+            words = f"(?i:{words})"  # a member's value may be written anyhow
+        return _Need((words, rf"^\[?[{headers.high_letters(level)}] ?\d", *ways))
 
     # --- all rules ---
 

@@ -11,13 +11,14 @@ from msgspec import Struct
 
 from relay.config.schema import Config, Rule, TailSource
 from relay.config.texts import any_of
-from relay.scan.engine import Engine, EngineError, build
+from relay.scan.engine import MANY, Engine, EngineError, build
 from relay.sources.lines import readable
 from relay.sources.scan.needs import Asking, Needs
 
 FLOODED: Final = (
     16  # bytes of a block for each hit, at the least: with more hits a scan costs more than it saves
 )
+ENOUGH: Final = 2048  # bytes of a block that can tell
 REST: Final = 64  # blocks that aren't scanned after such a one
 
 
@@ -40,7 +41,7 @@ class Sieve:
         found: list[int] = []
         for engine in self._engines:
             found += engine.ends(data)
-            if len(found) * FLOODED > len(data) > FLOODED:
+            if len(found) * FLOODED > len(data) >= ENOUGH:
                 self._rest = REST
                 return None
         for runs in self._runs:
@@ -96,7 +97,7 @@ class Sieves:
         self, source: str, settings: TailSource, rules: Sequence[Rule], cache: Path | None = None
     ) -> None:
         """`settings` are the source's, its lines as they come from `lines`; `cache` is a folder."""
-        self._asking = Asking(source, settings)
+        self._asking = Asking(source, settings, coarse=len(rules) > MANY)
         self._named = [(rule, any_of(rule.match.module, dotted=True)) for rule in rules if rule.match.module]
         self._cache = cache
         self._sieves: dict[str, Sieve | None] = {}  # by the module of a file
@@ -143,8 +144,9 @@ class Sieves:
 
 def sieves_of(config: Config, cache: Path | None = None) -> dict[str, Sieves]:
     """The sieves of all tailed sources, by name. Takes up to seconds with thousands of rules."""
+    rules = (*config.rules, *(rule.ending for rule in config.rules if rule.ending is not None))
     return {
-        name: Sieves(name, readable(source), config.rules, cache)
+        name: Sieves(name, readable(source), rules, cache)
         for name, source in config.sources.items()
         if isinstance(source, TailSource)
     }

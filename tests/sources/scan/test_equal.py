@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -123,6 +124,9 @@ HEADERS: dict[str, list[str]] = {
         "Mar  1 10:00:00 h {m}: ",
     ],
 }
+HEADERS["json"] = HEADERS["logfmt"] = HEADERS["plain"]
+HEADERS["regex"] = ["10:00:00 {l} {m} | ", "{l}|{m}|", ""]
+PATTERN = r"^(?:[\d:]+ )?(?P<level>\w+)[ |](?P<module>[\w.-]+) ?\| ?(?P<message>\S* ?\S*)"
 CONTINUED = [
     "\tat {m}.f(F.java:12)",
     "Caused by: java.lang.IllegalStateException: {w}",
@@ -193,17 +197,50 @@ def rules_of(rng: random.Random) -> list[Rule]:
     return rules
 
 
+def structured(rng: random.Random, format_: str, fill: dict[str, str], said: str) -> str:
+    """A line of named members, as several libraries write them."""
+    members: dict[str, Any] = {"time": "2026-03-01T10:00:00Z"}
+    if rng.random() < 0.8:
+        members[rng.choice(["level", "level", "severity", "lvl"])] = rng.choice(
+            [fill["l"], fill["l"], 30, 50, "3"]
+        )
+    if rng.random() < 0.7:
+        members[rng.choice(["module", "logger", "name"])] = fill["m"]
+    members[rng.choice(["msg", "message", "error"])] = said
+    if rng.random() < 0.3:
+        members["stack_trace"] = f"java.lang.X: {fill['w']}\n\tat {fill['m']}.f(F.java:1)"
+    if rng.random() < 0.3:
+        members["ctx"] = {"level": "error", "user": fill["w"]}
+    names = list(members)
+    rng.shuffle(names)
+    members = {name: members[name] for name in names}
+    if format_ == "json":
+        return json.dumps(members, ensure_ascii=rng.random() < 0.5)
+    members.pop("ctx", None)
+    return " ".join(f"{name}={_logfmt(str(value))}" for name, value in members.items())
+
+
+def _logfmt(value: str) -> str:
+    return (
+        value
+        if value.isalnum()
+        else '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    )
+
+
 def lines_of(rng: random.Random, format_: str, count: int) -> Iterator[str]:
     headers = rng.sample(HEADERS[format_], min(len(HEADERS[format_]), rng.randint(1, 4)))
     levels = rng.sample(LEVELS, rng.randint(1, 4))
     continues = rng.choice([0.0, 0.2, 0.6])
     for _ in range(count):
         fill = {"m": rng.choice(MODULES), "l": rng.choice(levels), "w": rng.choice(WORDS)}
+        said = " ".join(rng.choices(WORDS, k=rng.randint(0, 6)))
         if rng.random() < continues:
             yield rng.choice(CONTINUED).format(**fill)
+        elif format_ in {"json", "logfmt"} and rng.random() < 0.8:
+            yield structured(rng, format_, fill, said)
         else:
-            words = rng.choices(WORDS, k=rng.randint(0, 6))
-            yield rng.choice(headers).format(**fill) + " ".join(words)
+            yield rng.choice(headers).format(**fill) + said
 
 
 def read(data: bytes, cuts: list[int], source: TailSource, sieve: Sieve | None) -> list[Event]:
@@ -228,6 +265,7 @@ def check(seed: int, format_: str, encoding: str, **other: Any) -> None:
         tail=(PATH,),
         format=format_,  # type: ignore[arg-type]
         encoding=encoding,
+        pattern=PATTERN if format_ == "regex" else "",
         level=rng.choice([None, None, Level.INFO]),
         module=rng.choice(["", "", "auth"]),
         max_line=rng.choice([1024, 65536]),
@@ -251,27 +289,27 @@ PHASES = (Phase.explicit, Phase.generate)  # a seed has no smaller form
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-@settings(max_examples=120, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32))
 def test_the_scan_finds_what_every_line_by_itself_gives(seed: int, format_: str) -> None:
     check(seed, format_, "utf-8")
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "gb18030", "latin-1", "cp1251", "utf-16", "big5", "iso2022_jp"])
-@settings(max_examples=25, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), format_=st.sampled_from(FORMATS))
 def test_in_any_encoding(seed: int, format_: str, encoding: str) -> None:
     check(seed, format_, encoding)
 
 
 @pytest.mark.parametrize("multiline", [True, False])
-@settings(max_examples=60, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), format_=st.sampled_from(FORMATS))
 def test_joined_or_not(seed: int, format_: str, multiline: bool) -> None:  # noqa: FBT001 - a test's parameter
     check(seed, format_, "utf-8", multiline=multiline)
 
 
-@settings(max_examples=60, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), format_=st.sampled_from(FORMATS))
 def test_without_hyperscan(seed: int, format_: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
