@@ -6,13 +6,12 @@ They ask nothing, say what they did, and can be repeated.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from relay.cli import completion
 from relay.cli.common import FINE, PROBLEM, SYSTEM_RULES, USAGE, complain, parser
@@ -31,8 +30,6 @@ COMPLETIONS: Final = {
 }
 COMMAND: Final = "/usr/local/bin/relay"  # where a shell finds it
 HIDDEN: Final = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - what the unit's sandbox hides
-
-_UNIT: Final = re.compile(r"(?!-)[\w:.\\@-]{1,240}\.(?:service|socket|timer|path|mount)")
 
 
 def main(name: str, given: Sequence[str]) -> int:
@@ -77,6 +74,8 @@ def _install(target: Target, *, now: bool) -> int:
 
 def installation(target: Target, program: str) -> list[Step]:
     """The steps, in order: the user before what belongs to it."""
+    from relay.watchdog.polkit import written  # noqa: PLC0415 - with the rest of what reads rules
+
     units = [
         File(f"{UNITS}/{name}", shipped(name).replace(PROGRAM, program))
         for name in ("relay.service", "relay.socket")
@@ -90,7 +89,7 @@ def installation(target: Target, program: str) -> list[Step]:
         File(TMPFILES, shipped("tmpfiles.conf")),
         Call(("systemd-tmpfiles", "--create", TMPFILES), host_only=True),
         *units,
-        File(POLKIT, polkit_rule(restarts(target.path(SYSTEM_RULES)))),
+        File(POLKIT, written(granted(target.path(SYSTEM_RULES)))),
         *(File(where, completion.script(shell)) for shell, where in COMPLETIONS.items()),
         *([] if program in (PROGRAM, COMMAND) else [Link(COMMAND, program)]),
         Call(("systemctl", "daemon-reload"), host_only=True, may_fail=True),
@@ -141,8 +140,8 @@ def advice(target: Target, *, now: bool) -> Iterator[str]:
     ]
     for unit in older:
         yield f"note: /etc/systemd/system/{unit} comes before the one installed here: remove it"
-    if granted := restarts(target.path(SYSTEM_RULES)):
-        yield f"relay may restart {', '.join(granted)}, as {SYSTEM_RULES} says; after edits of it: again"
+    if units := granted(target.path(SYSTEM_RULES)):
+        yield f"relay may restart {', '.join(units)}, as {SYSTEM_RULES} says; after edits of it: again"
         if not target.path("/usr/share/polkit-1").exists():
             yield "note: polkit is not installed: without it relay can restart nothing"
     if not now:
@@ -157,36 +156,10 @@ def own_program() -> str:
     return PROGRAM
 
 
-def restarts(rules: Path) -> list[str]:
-    """The units that the watchdog may restart, as the rules say; what isn't a unit's name is left out.
+def granted(rules: Path) -> Mapping[str, Sequence[str]]:
+    """The units that the watchdog's remedies name, each with its verbs; none where the rules have errors."""
+    from relay.reload import prepare  # noqa: PLC0415 - heavy, and not for --help
+    from relay.watchdog.polkit import verbs_by_unit  # noqa: PLC0415
 
-    A light look at one key: `relay check` is for what is wrong with it.
-    """
-    import yaml  # noqa: PLC0415 - 22 ms that --help doesn't need
-
-    files = sorted(rules.glob("*.yaml")) if rules.is_dir() else [rules]
-    found: list[str] = []
-    for file in files:
-        try:
-            data = yaml.load(file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-            entries = [each for each in (data.get("watchdog") or {}).values() if isinstance(each, dict)]
-        except (OSError, yaml.YAMLError, AttributeError):
-            continue
-        found += [unit for entry in entries if (unit := _unit_of(entry.get("restart")))]
-    return list(dict.fromkeys(found))
-
-
-def _unit_of(restart: Any) -> str:
-    """The unit of `restart: x.service` or `restart: [systemctl, restart, x]`; "" for any other command."""
-    if isinstance(restart, list) and len(restart) == 3 and restart[:2] == ["systemctl", "restart"]:
-        restart = restart[2]
-    if not isinstance(restart, str):
-        return ""
-    unit = restart if "." in restart else f"{restart}.service"
-    return unit if _UNIT.fullmatch(unit) else ""
-
-
-def polkit_rule(units: Sequence[str]) -> str:
-    """The shipped rule with these units in it."""
-    quoted = ", ".join('"' + unit.replace("\\", "\\\\") + '"' for unit in units)
-    return shipped("polkit.rules").replace("var units = [];", f"var units = [{quoted}];")
+    prepared = prepare(str(rules), lenient_secrets=True) if rules.exists() else None
+    return verbs_by_unit(prepared.rules.config.watchdog.values()) if prepared and prepared.rules else {}

@@ -95,14 +95,13 @@ def _resume(options: argparse.Namespace) -> int:
 def _polkit(options: argparse.Namespace) -> int:
     """Needs no daemon: it is for whoever installs relay."""
     from relay.reload import prepare  # noqa: PLC0415 - as above
-    from relay.watchdog.polkit import rule  # noqa: PLC0415
+    from relay.watchdog.polkit import verbs_by_unit, written  # noqa: PLC0415
 
     prepared = prepare(rules_path(options.config), lenient_secrets=True)
     if prepared.rules is None:
         complain("\n".join(str(each) for each in prepared.problems if each.severity == "error"))
         return PROBLEM
-    text = rule(prepared.rules.config)
-    print(text.rstrip() if text else "// relay restarts no unit of systemd: no rule is needed")
+    print(written(verbs_by_unit(prepared.rules.config.watchdog.values())).rstrip())
     return FINE
 
 

@@ -45,7 +45,11 @@ def parse_time(text: str, now: float) -> float | None:
 def read_time(text: str, now: float) -> float | None:
     """As `parse_time`, and absurd times too."""
     at = _iso(text)
-    return _other(text, now) if at is None else at
+    if at is not None:
+        return at
+    if "." in text or "," in text:
+        return _other(text, now)
+    return _whole(text, now // 60)
 
 
 def sane(at: float, now: float) -> bool:
@@ -163,6 +167,12 @@ _SHAPES: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str], float], flo
         _half_day,
     ),
 )
+
+
+@lru_cache(maxsize=1024)  # as `_second`
+def _whole(text: str, minute: float) -> float | None:
+    """A time without a fraction, as of that minute: the nearest one is the same all the while."""
+    return _other(text, minute * 60)
 
 
 def _other(text: str, now: float) -> float | None:

@@ -7,16 +7,17 @@ polkit asks it for each call: action `org.freedesktop.systemd1.manage-units`, wi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
 from relay.config.commands import full_unit
-from relay.config.schema import Config, Watch
+from relay.config.schema import Watch
 
 USER: Final = "relay"
 _RULE: Final = """\
-// Written by `relay watchdog polkit`: what relay may ask of systemd. For /etc/polkit-1/rules.d/50-relay.rules
+// What relay, which runs without privileges, may ask of systemd, and nothing else.
+// `relay install` writes it, by what rules.yaml restarts.
 polkit.addRule(function(action, subject) {{
     var allowed = {allowed};
     if (action.id == "org.freedesktop.systemd1.manage-units" && subject.user == {user}) {{
@@ -30,11 +31,8 @@ polkit.addRule(function(action, subject) {{
 """
 
 
-def rule(config: Config, user: str = USER) -> str:
-    """The rule's text; "" if relay restarts no unit."""
-    allowed = verbs_by_unit(config.watchdog.values())
-    if not allowed:
-        return ""
+def written(allowed: Mapping[str, Sequence[str]], user: str = USER) -> str:
+    """The rule's text; it grants nothing where nothing is allowed."""
     shown = json.dumps(allowed, indent=4, sort_keys=True).replace("\n", "\n    ")
     return _RULE.format(allowed=shown, user=json.dumps(user))
 

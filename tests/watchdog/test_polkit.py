@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 import re
 
-from relay.config.schema import Config, Watch
-from relay.watchdog.polkit import rule, verbs_by_unit
+from relay.config.schema import Watch
+from relay.watchdog.polkit import verbs_by_unit, written
 
 ENTRIES = {
     "a": Watch(check="tcp://x:1", restart="orders-worker"),
@@ -24,7 +24,7 @@ def test_units_and_verbs_that_the_remedies_ask_for() -> None:
 
 
 def test_the_rule_names_them_and_the_user_and_nothing_else() -> None:
-    text = rule(Config(watchdog=ENTRIES), user="relay")
+    text = written(verbs_by_unit(ENTRIES.values()), user="relay")
     found = re.search(r"var allowed = (\{.*?\});", text, re.DOTALL)
     assert found is not None
     assert json.loads(found[1]) == verbs_by_unit(ENTRIES.values())
@@ -32,5 +32,6 @@ def test_the_rule_names_them_and_the_user_and_nothing_else() -> None:
     assert text.count("polkit.Result.YES") == 1
 
 
-def test_without_a_unit_there_is_no_rule() -> None:
-    assert rule(Config(watchdog={"c": ENTRIES["c"]})) == ""
+def test_without_a_unit_it_grants_nothing() -> None:
+    assert verbs_by_unit([ENTRIES["c"]]) == {}
+    assert "var allowed = {};" in written({})

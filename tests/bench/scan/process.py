@@ -39,7 +39,7 @@ class Run:
         files: list[IO[bytes]] = [(stdin or Path(os.devnull)).open("rb")]
         files += [(path or Path(os.devnull)).open("wb") for path in (stdout, stderr)]
         os.sched_setaffinity(0, {core})  # what is started inherits it
-        self._began = time.monotonic()
+        self.began = time.monotonic()
         self._rss = 0.0  # MiB, the most that was seen
         self._cpu: float | None = None  # seconds, once it has ended
         self.process = subprocess.Popen(
@@ -73,7 +73,7 @@ class Run:
             if over:
                 self._note()
                 cpu = _cpu_seconds(self.process.pid) if self._cpu is None else self._cpu
-                return Cost(now - self._began, cpu, self._rss)
+                return Cost(now - self.began, cpu, self._rss)
             if now > end:
                 return None
             time.sleep(_EVERY)

@@ -40,6 +40,10 @@ def markdown(results: Results, machine: str) -> str:
             "",
             *_table("Processor seconds a GB:", results, lambda each: each.cpu),
             _line(
+                "relay from its start on, MB/s",
+                [_shown(_of("relay", each), lambda own: own.reading / 1e6) for each in results.values()],
+            ),
+            _line(
                 "relay's peak, MiB",
                 [
                     _shown(_of("relay", each), lambda own: own.cost.rss if own.cost else 0)
