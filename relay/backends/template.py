@@ -36,6 +36,8 @@ class Template(Struct, frozen=True, kw_only=True):
     * `late`: seconds that this message is late, for the filter `duration`; 0 if it isn't
     * `hosts`: a list; `labels`: `labels.order` or `labels["trace-id"]`, empty where the event has none
     * `links`: a list, each with `label` and `url`; `digest`: a line for each alert folded into the message
+    * `counted`: a list, what the rule counted before it told; `notes`: a list, what else there is to know
+      (who has acknowledged it, which silence is over)
 
     Filters of relay: `time` (as relay shows it, or `time("%H:%M")`), `duration` (`12 min`), `lines` (the
     text's lines, or `lines(3)` the first ones). Of Jinja2: `abs`, `capitalize`, `count`, `default`,

@@ -44,6 +44,7 @@ def values(message: Message, now: float) -> dict[str, Any]:
         "labels": Labels((_short(name), _short(value)) for name, value in labels),
         "links": [{"label": _short(label), "url": _short(url)} for label, url in links],
         "counted": [_short(each) for each in message.counted[:MOST_ITEMS]],
+        "notes": [_short(note) for note in message.notes[:MOST_ITEMS]],
         "digest": [_short(line) for line in message.digest[:MOST_ITEMS]],
     }
 
@@ -74,6 +75,7 @@ FULL: Final = Message(
     since=1_767_600_000.0,
     late=120.0,
     links=(("runbook", "https://wiki.example.com/pay"),),
+    notes=("silence 12 of li (deploy) is over: it held this back",),
     digest=("[ERROR] pay.card: no route (x2) #18",),
 )
 PLAIN: Final = Message(

@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from relay.backends.base import Registered, Settings
 from relay.config.kinds import parser_of
-from relay.config.later import LATER
 from relay.config.nodes import Listing, Node, Scalar, Table, leaves
 from relay.config.patterns import doubt
 from relay.config.problems import Problems, closest, hint
@@ -202,11 +201,7 @@ class Checker:
             )
 
     def _unknown_key(self, kind: type[Struct], key: Scalar) -> None:
-        meanwhile = LATER.get(kind, {}).get(key.text)
-        if meanwhile:
-            self._problems.warning(key.place, f"`{key.text}` is not in this version yet: {meanwhile}")
-        else:
-            self._problems.unknown(key.place, "key", key.text, keys_of(kind))
+        self._problems.unknown(key.place, "key", key.text, keys_of(kind))
 
     def _built(self, kind: type[Struct], read: dict[str, Any], node: Table) -> Any:
         unread = {name for name, value in read.items() if value is UNREAD}

@@ -22,6 +22,12 @@ def words(source: str, **fields: object) -> str:
     return write(source, message(**fields), NOW)
 
 
+def test_what_a_rule_counted_and_what_else_there_is_to_know_are_lists() -> None:
+    source = "{{ counted | join(', ') }} ({{ notes | join(', ') }})"
+    assert words(source) == " ()"
+    assert words(source, counted=("3 in 42 s",), notes=("escalated",)) == "3 in 42 s (escalated)"
+
+
 @pytest.mark.parametrize(
     ("source", "written"),
     [
