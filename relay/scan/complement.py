@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from relay.scan.byteset import BEYOND, byte_class
 from relay.scan.syntax import NEWLINE, Chars, Choice, Node, Repeat, Sequence, read
 
 _MOST_LENGTH: Final = 15_000  # characters of one pattern: Hyperscan takes 16,000
 _MOST_IN_ALL: Final = 100_000  # beyond, engines compile it slowly
 _DEAD: Final[frozenset[int]] = frozenset()
-_ALL: Final = (1 << 256) - 1
-_DIGITS: Final = ((1 << 10) - 1) << 48
 _State = tuple[
     frozenset[int], frozenset[int] | None
 ]  # of the headers; of the beginning, None once it was seen
@@ -71,7 +70,7 @@ class Prefixes:
             case Repeat(part, least, most):
                 return self._repeat(part, least, most)
         assert isinstance(tree, Chars)
-        self._sets.append(tree.ascii | (_ALL >> 128 << 128 if tree.beyond else 0))
+        self._sets.append(tree.ascii | (BEYOND if tree.beyond else 0))
         self._follow.append(set())
         position = len(self._sets) - 1
         return False, {position}, {position}
@@ -129,13 +128,15 @@ class _Tree:
             return ""
         loop, ways = self.ways(state)
         inner = {then: self.text(then) for then in ways}
-        options = [_set(bytes_) + text for then, bytes_ in ways.items() if (text := inner[then]) is not None]
+        options = [
+            byte_class(bytes_) + text for then, bytes_ in ways.items() if (text := inner[then]) is not None
+        ]
         if not options:
             return None
         text = options[0] if len(options) == 1 else f"(?:{'|'.join(options)})"
         if len(text) > _MOST_IN_ALL:
             raise TooComplexError
-        return f"{_set(loop)}*{text}" if loop else text
+        return f"{byte_class(loop)}*{text}" if loop else text
 
     def split(self, state: _State, before: str) -> list[str]:
         """The patterns of a state, each of a length that engines take."""
@@ -145,8 +146,10 @@ class _Tree:
         if len(before) + len(text) <= _MOST_LENGTH:
             return [before + text]
         loop, ways = self.ways(state)
-        before += f"{_set(loop)}*" if loop else ""
-        return [each for then, bytes_ in ways.items() for each in self.split(then, before + _set(bytes_))]
+        before += f"{byte_class(loop)}*" if loop else ""
+        return [
+            each for then, bytes_ in ways.items() for each in self.split(then, before + byte_class(bytes_))
+        ]
 
 
 def complement(headers: str, begins: str = "") -> list[str]:
@@ -159,30 +162,3 @@ def complement(headers: str, begins: str = "") -> list[str]:
         return tree.split(tree.root, "^")
     except RecursionError:
         raise TooComplexError from None
-
-
-def _set(bytes_: int) -> str:
-    """A class of bytes."""
-    if bytes_.bit_count() == 1:
-        return _byte(bytes_.bit_length() - 1)
-    if bytes_ in {_DIGITS, _ALL & ~_DIGITS}:
-        return r"\d" if bytes_ == _DIGITS else r"\D"
-    negated = bytes_.bit_count() > 128
-    wanted = _ALL & ~bytes_ if negated else bytes_
-    parts, code = [], 0
-    while code < 256:
-        if wanted >> code & 1:
-            last = code
-            while last < 255 and wanted >> (last + 1) & 1:
-                last += 1
-            parts.append(_byte(code) if last == code else f"{_byte(code)}-{_byte(last)}")
-            code = last
-        code += 1
-    if negated and not parts:
-        return r"[\x00-\xff]"
-    return f"[{'^' if negated else ''}{''.join(parts)}]"
-
-
-def _byte(code: int) -> str:
-    char = chr(code)
-    return char if char.isascii() and (char.isalnum() or char in " ,:/<>") else rf"\x{code:02x}"

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence as Many
-from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
 
-from relay.scan.syntax import ASCII, EMPTY, NEWLINE, Chars, Choice, Node, Repeat, Sequence
+from relay.scan.byteset import BEYOND, byte_class, written
+from relay.scan.syntax import EMPTY, NEWLINE, Chars, Choice, Node, Repeat, Sequence
 
 # Of these every byte below 0x80 outside of a longer character is that ASCII character, and stays it when
 # decoded.
@@ -250,16 +250,17 @@ def _run(part: Chars, alphabet: Alphabet) -> str:
     """One byte or so of a run of such characters."""
     ascii_ = part.ascii | (_RETURN if part.ascii & NEWLINE else 0)
     if not part.beyond and not part.only:
-        return _set(ascii_)
+        return byte_class(ascii_)
     if alphabet.double:
-        return rf"(?:{_set(ascii_)}|[\x80-\xff][\x30-\xff]?)" if ascii_ else r"(?:[\x80-\xff][\x30-\xff]?)"
-    return _set(ascii_, r"\x80-\xff")
+        beyond = r"[\x80-\xff][\x30-\xff]?"
+        return f"(?:{byte_class(ascii_)}|{beyond})" if ascii_ else f"(?:{beyond})"
+    return byte_class(ascii_ | BEYOND)
 
 
 def _chars(part: Chars, alphabet: Alphabet) -> str:
     forms = []
     if part.ascii:
-        forms.append(_set(part.ascii))
+        forms.append(byte_class(part.ascii))
     if part.ascii & NEWLINE:
         forms.append(r"\r\n")
     if part.beyond:
@@ -280,31 +281,5 @@ def _chars(part: Chars, alphabet: Alphabet) -> str:
 _ESCAPED: Final = ((1 << 32) - 1) | 1 << ord('"') | 1 << ord("\\") | 1 << ord("/") | 1 << 127
 
 
-@lru_cache(maxsize=1024)
-def _set(ascii_: int, more: str = "") -> str:
-    """A class of bytes, in the shorter of its two forms."""
-    if not more and ascii_.bit_count() == 1:
-        return _escaped(bytes((ascii_.bit_length() - 1,)))
-    absent = ASCII & ~ascii_
-    if more and not absent:
-        return r"[\x00-\xff]"
-    if more and absent.bit_count() < 8:
-        return f"[^{_ranges(absent)}]"
-    return f"[{_ranges(ascii_)}{more}]"
-
-
-def _ranges(bits: int) -> str:
-    parts, code = [], 0
-    while code < 128:
-        if bits >> code & 1:
-            last = code
-            while last < 127 and bits >> (last + 1) & 1:
-                last += 1
-            parts.append(rf"\x{code:02x}" if last == code else rf"\x{code:02x}-\x{last:02x}")
-            code = last
-        code += 1
-    return "".join(parts)
-
-
 def _escaped(raw: bytes) -> str:
-    return "".join(chr(byte) if chr(byte).isalnum() and byte < 128 else rf"\x{byte:02x}" for byte in raw)
+    return "".join(map(written, raw))

@@ -26,7 +26,7 @@ _ANY: Final = rf"(?P<level>{_FORMS})(?!\w)"
 _L: Final = rf"(?P<level>{_WORDS.upper()})(?!\w)"
 _T: Final = rf"(?P<time>{TIME})"
 _M: Final = r"(?P<module>[A-Za-z_][\w.$/-]*)"
-_LETTERS: Final = {
+LETTERS: Final = {  # by which klog, Tornado and others write a level
     "D": Level.DEBUG,
     "I": Level.INFO,
     "W": Level.WARNING,
@@ -149,7 +149,7 @@ def _first(rows: Sequence[re.Pattern[str]], head: str) -> re.Match[str] | None:
 
 
 def _level(word: str | None) -> Level | None:
-    return None if word is None else _LETTERS.get(word) or Level.of(word)
+    return None if word is None else LETTERS.get(word) or Level.of(word)
 
 
 def _read(rows: Sequence[re.Pattern[str]], text: str, now: float) -> Reading | None:
@@ -194,7 +194,7 @@ def read_plain(text: str, now: float) -> Reading:
         message = text[found.end() :]
         return Reading(
             time=parse_time(found["time"], now),
-            level=_LETTERS[found["level"]],
+            level=LETTERS[found["level"]],
             module=found["module"],
             message=message,
         )

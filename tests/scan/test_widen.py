@@ -128,7 +128,7 @@ def test_both_engines_find_the_same(pattern: str, text: str) -> None:
     [
         ("timeout", "timeout", 7),
         (".*time[-_]?out.*$", "time(?:[\\x2d\\x5f]){0,1}out", 7),
-        ("^\\d+ ms$", "[\\x30-\\x39]\\x20ms", 3),
+        ("^\\d+ ms$", "\\d ms", 3),
         ("(?i)Dead", "(?i:dead)", 4),
         ("a|b*", "", 0),
         ("foo|ba", "(?:foo|ba)", 2),
@@ -143,9 +143,9 @@ def test_how_it_is_written(pattern: str, text: str, weight: int) -> None:
 @pytest.mark.parametrize(
     ("pattern", "text"),
     [
-        ("user \\w+ (refused|timed) for long \\d+", "\\x20for\\x20long\\x20"),
+        ("user \\w+ (refused|timed) for long \\d+", " for long "),
         ("\\d+: (?:deadlock|timeout)$", "(?:deadlock|timeout)"),
-        ("ab\\d+", "ab[\\x30-\\x39]"),
+        ("ab\\d+", "ab\\d"),
     ],
 )
 def test_a_coarse_one_is_the_text_it_cant_do_without(pattern: str, text: str) -> None:
@@ -153,7 +153,7 @@ def test_a_coarse_one_is_the_text_it_cant_do_without(pattern: str, text: str) ->
 
 
 def test_across_newlines_only_a_part_without_one_is_asked_for() -> None:
-    assert widen(read("error:\\s+deadlock found"), UTF_8, broken=True).text == "deadlock\\x20found"
+    assert widen(read("error:\\s+deadlock found"), UTF_8, broken=True).text == "deadlock found"
     assert widen(read("a\\nb"), UTF_8, broken=True).text in {"a", "b"}
     assert widen(read("\\s"), UTF_8, broken=True).text == ""
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from relay.models import LEVEL_WORDS, Level
 from relay.sources.fields import SEVERITIES, level_of
+from relay.sources.shapes import LETTERS
 
 _CLOCK: Final = r"\d\d:\d\d:\d\d(?:[.,]\d+)?"
 _TIME: Final = rf"(?:\d{{4}}[-/]\d\d[-/]\d\d[ T]|\d\d/\d\d/\d\d |\d\d-[A-Z][a-z][a-z]-\d{{4}} )?{_CLOCK}"
@@ -66,15 +67,7 @@ def high_words(level: Level) -> str:
 
 def high_letters(level: Level) -> str:
     """The letters by which some headers give a level from `level` on: `E0301 10:00:00`, `[E 2026-03-01`."""
-    letters = {
-        "D": Level.DEBUG,
-        "I": Level.INFO,
-        "W": Level.WARNING,
-        "E": Level.ERROR,
-        "C": Level.CRITICAL,
-        "F": Level.CRITICAL,
-    }
-    return "".join(letter for letter, its in letters.items() if its >= level)
+    return "".join(letter for letter, its in LETTERS.items() if its >= level)
 
 
 def high_priorities(level: Level) -> list[str]:
