@@ -30,7 +30,7 @@ def _hyperscan() -> Any:
 log = structlog.get_logger()
 
 _MOST_MEMORY: Final = 256 << 20  # bytes that RE2's automaton may take
-MANY: Final = 1000  # rules from which on their patterns should be coarse (see `widen`)
+MANY: Final = 3000  # rules from which on their patterns should be coarse (see `widen`)
 KEPT: Final = 16  # databases kept beside the store: those of files' own modules and of the latest edits
 
 hyperscan: Any = _hyperscan()

@@ -23,7 +23,7 @@ _SINGLE: Final = ("ascii", "latin", "iso8859", "cp125", "cp437", "cp85", "cp86",
 _DOUBLE: Final = ("gb2312", "gbk", "gb18030", "big5", "cp936", "cp950", "euc_", "euc-", "johab")
 _MOST_REPEATS: Final = 8  # counts above that are relaxed: an automaton grows with each
 _FIXED: Final = 2  # characters that may stand at a place of a fixed text: the two cases of a letter
-_COARSE: Final = 5  # characters of a fixed text that is enough by itself
+_COARSE: Final = 8  # characters of a fixed text that is enough by itself
 _MOST_LENGTH: Final = 8192  # characters of a finished pattern
 _RETURN: Final = 1 << 13
 

@@ -144,7 +144,7 @@ def test_how_it_is_written(pattern: str, text: str, weight: int) -> None:
     ("pattern", "text"),
     [
         ("user \\w+ (refused|timed) for long \\d+", " for long "),
-        ("\\d+: (?:deadlock|timeout)$", "(?:deadlock|timeout)"),
+        ("\\d+: (?:deadlock|timed out)$", "(?:deadlock|timed out)"),
         ("ab\\d+", "ab\\d"),
     ],
 )
