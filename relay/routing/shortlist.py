@@ -12,6 +12,7 @@ from relay.scan.syntax import UnreadableError, literal, read
 from relay.scan.widen import Alphabet, widen
 
 LEAST: Final = 4  # conditions from which on a search for all is worth it
+_COARSE: Final = 8  # characters of a text that is told by itself, where there are thousands of them
 _ENCODE: Final = ("utf-8", "replace")  # as the exact predicates do
 _UTF_8: Final = Alphabet("utf-8")
 
@@ -22,7 +23,7 @@ class Shortlist:
     def __init__(self, rules: Iterable[Rule], cache: Path | None = None) -> None:
         """Raises `EngineError` where it can't be had; `cache` is a folder."""
         texts = dict.fromkeys(text for rule in rules for text in rule.match.message)
-        coarse = len(texts) > MANY
+        coarse = _COARSE if len(texts) > MANY else 0
         wide = {text: pattern for text in texts if (pattern := _pattern(text, coarse=coarse))}
         if len(wide) < LEAST:
             raise EngineError(())
@@ -37,7 +38,7 @@ class Shortlist:
         return [self._texts[number] for number in self._engine.which(message.encode(*_ENCODE))]
 
 
-def _pattern(text: Text, *, coarse: bool) -> str:
+def _pattern(text: Text, *, coarse: int) -> str:
     """A pattern over bytes that matches wherever the condition holds; empty if that is nearly everywhere."""
     try:
         tree = (

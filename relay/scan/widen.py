@@ -23,7 +23,6 @@ _SINGLE: Final = ("ascii", "latin", "iso8859", "cp125", "cp437", "cp85", "cp86",
 _DOUBLE: Final = ("gb2312", "gbk", "gb18030", "big5", "cp936", "cp950", "euc_", "euc-", "johab")
 _MOST_REPEATS: Final = 8  # counts above that are relaxed: an automaton grows with each
 _FIXED: Final = 2  # characters that may stand at a place of a fixed text: the two cases of a letter
-_COARSE: Final = 8  # characters of a fixed text that is enough by itself
 _MOST_LENGTH: Final = 8192  # characters of a finished pattern
 _RETURN: Final = 1 << 13
 
@@ -68,11 +67,11 @@ class Wide(Struct, frozen=True):
     weight: int  # how many characters of a match are all but fixed: a measure of how seldom it hits
 
 
-def widen(tree: Node, alphabet: Alphabet, *, broken: bool = False, coarse: bool = False) -> Wide:
+def widen(tree: Node, alphabet: Alphabet, *, broken: bool = False, coarse: int = 0) -> Wide:
     """The wider pattern.
 
-    `coarse`: no more than the text that it can't do without. It hits more often, and compiles in a hundredth
-    of the time: what thousands of patterns need.
+    `coarse`: no more than the text that it can't do without, if that has so many characters. It hits more
+    often, and compiles in a hundredth of the time: what thousands of patterns need.
 
     `broken`: a newline of the text isn't one in the bytes, and what stands on its two sides may be far apart;
     then only a part without newlines can be asked for.
@@ -81,7 +80,7 @@ def widen(tree: Node, alphabet: Alphabet, *, broken: bool = False, coarse: bool 
         pieces = [_trimmed(piece) for piece in _unbroken(tree)]
         tree = max(pieces, key=_weight, default=Sequence(()))
     tree = _trimmed(tree)
-    if coarse and _weight(essence := _essence(tree)) >= _COARSE:
+    if coarse and _weight(essence := _essence(tree)) >= coarse:
         tree = essence
     if _nullable(tree):
         return Wide("", 0)

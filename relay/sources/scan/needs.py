@@ -28,6 +28,7 @@ _TELLING: Final = 3  # fixed characters from which a message pattern is the best
 _LEVELLED: Final = {"python", "java", "plain"}  # a line that carries a module carries a level word or letter
 _MEMBERS: Final = {"json", "logfmt"}  # a text's newlines and controls are escaped, its parts may be far apart
 _LABELLED: Final = {"syslog", "nginx", "json", "logfmt", "regex"}  # lines may carry labels
+_COARSE: Final = 5  # characters of a text that is enough by itself, where there are thousands of rules
 _MODULES: Final = 100  # in one pattern
 _KLOG: Final = r"\d{4} \d\d:[^\n]*"
 _EDGE: Final = r"\b"
@@ -59,7 +60,7 @@ class Asking:
 
     def __init__(self, source: str, settings: TailSource, *, coarse: bool = False) -> None:
         """`coarse`: compiling quickly matters more than hitting seldom."""
-        self._coarse = coarse
+        self._coarse = _COARSE if coarse else 0
         self._source = source
         self._settings = settings
         joined = Joiner(settings).holds and settings.format in {"python", "java"}
@@ -151,7 +152,7 @@ class Asking:
         name = text.text.removesuffix(".*")
         piece = max(re.split(r"[*?\s]+", name), key=len)
         wide = widen(literal(piece), self._alphabet, broken=self._broken)
-        if not wide.text or not piece.isascii():
+        if not wide.text or not piece.isascii() or self._coarse:
             return wide
         before = (
             name.startswith(piece)
@@ -234,6 +235,9 @@ class Asking:
                 named.setdefault(need.level, {}).update(dict.fromkeys(need.modules, rule.name))
         patterns = {}
         for level, owners in named.items():
+            if self._coarse:
+                patterns.update(owners)
+                continue
             texts = sorted(owners)
             for at in range(0, len(texts), _MODULES):
                 ways = self._beside_level("|".join(texts[at : at + _MODULES]), level)
