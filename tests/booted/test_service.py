@@ -227,6 +227,25 @@ def test_relay_may_restart_the_units_of_its_rules_and_do_nothing_else(machine: M
     assert machine.show("dummy.service", "ActiveState") == "active"
 
 
+def test_the_watchdog_restarts_a_dead_unit_and_leaves_one_that_was_stopped(machine: Machine) -> None:
+    """As user relay, in its sandbox, by the polkit rule that was installed before."""
+    watchdog = (
+        "watchdog:\n  dummy: {check: {unit: dummy.service}, every: 1s, failures: 2, start_grace: 2s, "
+        "restart: dummy.service, to: people}\n"
+    )
+    machine.run("tee", "/etc/relay/rules.yaml", given=RULES + watchdog)
+    machine.run("relay", "reload")
+    first = machine.show("dummy.service", "MainPID")
+    machine.run("systemctl", "kill", "--signal=KILL", "dummy.service")
+    assert until(lambda: machine.show("dummy.service", "MainPID") not in {"0", first}, 20), log_of(machine)
+    assert until(lambda: any("dummy" in each and "recovered" in each for each in messages(machine)), 15)
+
+    machine.run("systemctl", "stop", "dummy.service")
+    time.sleep(8)  # it would have been restarted by now
+    assert machine.show("dummy.service", "ActiveState") == "inactive"
+    machine.run("systemctl", "start", "dummy.service")
+
+
 def test_secrets_are_root_s_and_are_not_in_the_journal(machine: Machine) -> None:
     logged = machine.run("journalctl", "-u", "relay.service", "--no-pager", "-o", "cat").stdout
     assert "delivery_accepted" in logged

@@ -80,7 +80,9 @@ class Stage:
         return [sys.executable, str(self.folder / "service.py"), str(self.port), str(delay)]
 
     def told(self, text: str) -> list[dict[str, Any]]:
-        return [message for message in self.sink.received if text in message["message"]]
+        """The messages that say so; a kill may repeat one that was on its way, with the same key."""
+        found = {message["key"]: message for message in self.sink.received if text in message["message"]}
+        return list(found.values())
 
     def beat(self, name: str, **said: str) -> int:
         """As a job's `curl --json`; the status of the answer."""
