@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(bool(tree.missing()), reason=tree.missing() or "
 RULES = """\
 store: /var/lib/relay/relay.db
 operators: [people]
+budget: []
 sources:
   apps: {socket: /run/relay/relay.sock}
   file: {tail: /var/log/app.log, format: plain, module: app}
@@ -29,8 +30,8 @@ backends:
 recipients:
   people: {hook: people}
 rules:
-  - {name: single, match: {message: single number}, to: people, fingerprint: event}
-  - {name: all, match: {level: error}, to: people, fingerprint: event}
+  - {name: single, match: {message: single number}, to: people, fingerprint: event, storm: false}
+  - {name: all, match: {level: error}, to: people, fingerprint: event, storm: false}
 """
 
 PRINTS = """\
