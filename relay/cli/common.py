@@ -8,9 +8,11 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+Asked = TypeVar("Asked")
 
 FINE: Final = 0
 PROBLEM: Final = 1
@@ -167,3 +169,15 @@ def when(seconds: float) -> str:
 def printable(text: str) -> str:
     """One line that can't do anything to a terminal."""
     return "".join(letter if letter.isprintable() else "·" for letter in text.split("\n", 1)[0])
+
+
+def answered(call: Callable[[Asked], int], asked: Asked) -> int:
+    """`call(asked)`, its exit status; where the daemon can't be reached or refuses, that said."""
+    try:
+        return call(asked)
+    except UnreachableError as error:
+        complain(error)
+        return UNREACHABLE
+    except RefusedError as error:
+        complain(error)
+        return PROBLEM

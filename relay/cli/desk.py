@@ -9,11 +9,9 @@ from typing import Any, Final
 from relay.cli.common import (
     FINE,
     PROBLEM,
-    UNREACHABLE,
-    RefusedError,
-    UnreachableError,
     add_json,
     add_rules,
+    answered,
     ask,
     coloured,
     complain,
@@ -30,14 +28,7 @@ LEVELS: Final = {10: "debug", 20: "info", 25: "notice", 30: "warning", 40: "erro
 
 def main(name: str, given: Sequence[str]) -> int:
     """Ask, and print the answer."""
-    try:
-        return {"status": status, "alerts": alerts, "reload": reload}[name](given)
-    except UnreachableError as error:
-        complain(error)
-        return UNREACHABLE
-    except RefusedError as error:
-        complain(error)
-        return PROBLEM
+    return answered({"status": status, "alerts": alerts, "reload": reload}[name], given)
 
 
 def status(given: Sequence[str]) -> int:

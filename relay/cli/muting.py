@@ -9,13 +9,10 @@ from typing import Any
 
 from relay.cli.common import (
     FINE,
-    PROBLEM,
-    UNREACHABLE,
     USAGE,
-    RefusedError,
-    UnreachableError,
     add_json,
     add_rules,
+    answered,
     ask,
     coloured,
     complain,
@@ -29,14 +26,7 @@ from relay.cli.common import (
 
 def main(name: str, given: Sequence[str]) -> int:
     """Ask, and print the answer."""
-    try:
-        return {"ack": ack, "silence": silence, "links": links}[name](given)
-    except UnreachableError as error:
-        complain(error)
-        return UNREACHABLE
-    except RefusedError as error:
-        complain(error)
-        return PROBLEM
+    return answered({"ack": ack, "silence": silence, "links": links}[name], given)
 
 
 def ack(given: Sequence[str]) -> int:

@@ -10,12 +10,10 @@ from typing import Any
 from relay.cli.common import (
     FINE,
     PROBLEM,
-    UNREACHABLE,
     USAGE,
-    RefusedError,
-    UnreachableError,
     add_json,
     add_rules,
+    answered,
     ask,
     complain,
     parser,
@@ -48,14 +46,7 @@ def main(name: str, given: Sequence[str]) -> int:
         add_rules(each)
         add_json(each)
     options = arguments.parse_args(given)
-    try:
-        return {"list": _list, "show": _show, "retry": _change, "drop": _change}[options.verb](options)
-    except UnreachableError as error:
-        complain(error)
-        return UNREACHABLE
-    except RefusedError as error:
-        complain(error)
-        return PROBLEM
+    return answered({"list": _list, "show": _show, "retry": _change, "drop": _change}[options.verb], options)
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -10,12 +10,10 @@ from typing import Any, Final
 from relay.cli.common import (
     FINE,
     PROBLEM,
-    UNREACHABLE,
     USAGE,
-    RefusedError,
-    UnreachableError,
     add_json,
     add_rules,
+    answered,
     ask,
     complain,
     parser,
@@ -45,14 +43,7 @@ def main(name: str, given: Sequence[str]) -> int:
     if (options.name is None) != (options.action in {"list", "polkit"}):
         complain(f"relay watchdog {options.action} {'takes no name' if options.name else 'needs a name'}")
         return USAGE
-    try:
-        return _ACTIONS[options.action](options)
-    except UnreachableError as error:
-        complain(error)
-        return UNREACHABLE
-    except RefusedError as error:
-        complain(error)
-        return PROBLEM
+    return answered(_ACTIONS[options.action], options)
 
 
 def _list(options: argparse.Namespace) -> int:

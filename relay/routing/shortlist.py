@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from relay.config.schema import Rule, Text
+from relay.scan.conditions import tree_of
 from relay.scan.engine import MANY, EngineError, build
-from relay.scan.syntax import UnreadableError, literal, read
 from relay.scan.widen import Alphabet, widen
 
 LEAST: Final = 4  # conditions from which on a search for all is worth it
@@ -40,13 +40,6 @@ class Shortlist:
 
 def _pattern(text: Text, *, coarse: int) -> str:
     """A pattern over bytes that matches wherever the condition holds; empty if that is nearly everywhere."""
-    try:
-        tree = (
-            read(text.text, ignore_case=text.ignore_case)
-            if text.kind == "regex"
-            else literal(text.text, ignore_case=text.ignore_case)
-        )
-    except UnreadableError:
-        return ""
-    wide = widen(tree, _UTF_8, coarse=coarse)
-    return wide.text if wide.weight else ""
+    tree = tree_of(text)
+    wide = None if tree is None else widen(tree, _UTF_8, coarse=coarse)
+    return wide.text if wide is not None and wide.weight else ""

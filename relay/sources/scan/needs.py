@@ -18,7 +18,8 @@ from relay.config.schema import Rule, TailSource, Text
 from relay.config.texts import any_of
 from relay.models import Level
 from relay.scan.complement import TooComplexError, complement
-from relay.scan.syntax import UnreadableError, literal, read
+from relay.scan.conditions import tree_of
+from relay.scan.syntax import literal
 from relay.scan.widen import Alphabet, Wide, widen
 from relay.sources.multiline import Joiner
 from relay.sources.scan import headers
@@ -37,12 +38,8 @@ _EDGE: Final = r"\b"
 class Needs(Struct, frozen=True):
     """What to look for in the lines of one source (and, for a file's own module, in one file)."""
 
-    patterns: dict[str, str] = field(
-        default_factory=dict
-    )  # in multi-line mode, over bytes; and whose they are
-    low: str = (
-        ""  # lines that begin with this one needn't be looked at, all others must be; empty: no such rule
-    )
+    patterns: dict[str, str] = field(default_factory=dict)  # over bytes, multi-line; and whose they are
+    low: str = ""  # lines that begin with it needn't be looked at, all others must be; empty: no such rule
     every: tuple[tuple[str, str], ...] = ()  # rules for which every line must be looked at, and why
 
 
@@ -64,9 +61,7 @@ class Asking:
         self._source = source
         self._settings = settings
         joined = Joiner(settings).holds and settings.format in {"python", "java"}
-        self._begins = (
-            headers.MAY_START if joined else ""
-        )  # lines without a header never begin an event there
+        self._begins = headers.MAY_START if joined else ""  # without a header no event begins there
         escapes = settings.format in _MEMBERS
         self._alphabet = Alphabet.of(settings.encoding, escapes=escapes)
         self._broken = escapes or settings.format == "regex"
@@ -131,15 +126,8 @@ class Asking:
         return [self._message(text) for text in rule.match.message]
 
     def _message(self, text: Text) -> Wide:
-        if self._alphabet is None:
-            return Wide("", 0)
-        try:
-            tree = (
-                read(text.text, ignore_case=text.ignore_case)
-                if text.kind == "regex"
-                else literal(text.text, ignore_case=text.ignore_case)
-            )
-        except (UnreadableError, IndexError, ValueError):
+        tree = tree_of(text)
+        if self._alphabet is None or tree is None:
             return Wide("", 0)
         return widen(tree, self._alphabet, broken=self._broken, coarse=self._coarse)
 

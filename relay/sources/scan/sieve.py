@@ -15,9 +15,7 @@ from relay.scan.engine import MANY, Engine, EngineError, build
 from relay.sources.lines import readable
 from relay.sources.scan.needs import Asking, Needs
 
-FLOODED: Final = (
-    16  # bytes of a block for each hit, at the least: with more hits a scan costs more than it saves
-)
+FLOODED: Final = 16  # bytes of a block for each hit, at the least: with more, a scan costs more than it saves
 ENOUGH: Final = 2048  # bytes of a block that can tell
 REST: Final = 64  # blocks that aren't scanned after such a one
 
@@ -111,10 +109,10 @@ class Sieves:
         try:
             self._engines, self._runs = self._built(needs)
         except EngineError as error:
-            whose = [list(needs.patterns.values())[number] for number in error.refused]
-            self.costly = tuple(
-                Costly(rule, "the scan takes no pattern like its") for rule in dict.fromkeys(whose)
-            )
+            owners = list(needs.patterns.values())
+            whose = [owner for number in error.refused if (owner := owners[number])]  # some are nobody's
+            why = "the scan takes no pattern like its"
+            self.costly = tuple(Costly(rule, why) for rule in dict.fromkeys(whose or filter(None, owners)))
 
     def of_module(self, module: str) -> Sieve | None:
         """The sieve for files whose lines have that module by default; None: look at every line."""

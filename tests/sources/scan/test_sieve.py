@@ -9,6 +9,7 @@ import pytest
 from relay.config.patterns import message_text, name_text
 from relay.config.schema import Match, Rule, TailSource
 from relay.models import Level
+from relay.scan.engine import EngineError
 from relay.sources.scan import sieve as module
 from relay.sources.scan.sieve import Sieve, Sieves
 
@@ -132,3 +133,15 @@ def test_json_is_found_by_its_level_whatever_the_order() -> None:
         '{"level":50,"msg":"x"}',
     )
     assert hit(found, *lines) == [2, 3, 5]
+
+
+def test_patterns_that_are_refused_together_have_every_line_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refusing(patterns: tuple[str, ...], _: object) -> None:
+        raise EngineError(range(len(patterns)))
+
+    monkeypatch.setattr(module, "build", refusing)
+    found = sieves(rule(message="timeout"))
+    assert [each.rule for each in found.costly] == ["r"]
+    assert found.of_module("app") is None
