@@ -45,7 +45,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(sorted(RULES)), st.sampled_from(BUDGETS), st.lists(steps, max_size=30))
 def test_each_event_is_told_exactly_once_and_nobody_hears_too_much(
     which: str, budget: tuple[str, ...], script: list[tuple[str, object]]

@@ -181,7 +181,7 @@ async def account_of(house: House, recipient: str) -> None:
             assert row.alert.id in told or row.alert.id in named
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(st.lists(actions, min_size=3, max_size=40))
 def test_each_event_is_told_of_exactly_once(history: list[tuple[Any, ...]]) -> None:
     async def run() -> None:

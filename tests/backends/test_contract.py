@@ -220,7 +220,7 @@ async def test_a_rehearsal_shows_the_message_and_sends_nothing(rig: Rig, emulato
 
 
 @pytest.mark.parametrize("name", RIGS)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(texts=st.lists(st.tuples(hostile, hostile), min_size=10, max_size=10))
 def test_generated_text_arrives_as_text(name: str, texts: list[tuple[str, str]]) -> None:
     rig = RIGS[name]

@@ -99,13 +99,13 @@ def loaded(data: bytes) -> Loaded:
     return result
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(st.dictionaries(KEYS, TREES, max_size=6))
 def test_any_tree(tree: dict[str, object]) -> None:
     loaded(yaml.safe_dump(tree, allow_unicode=True).encode())
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(
     st.one_of(st.binary(max_size=60), st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")))
 )
@@ -113,7 +113,7 @@ def test_any_bytes(data: bytes) -> None:
     loaded(data)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(st.integers(0, 2**32), st.sampled_from([EXAMPLE, BASE]))
 def test_any_slip_of_the_hand(seed: int, text: str) -> None:
     chance = random.Random(seed)
@@ -123,7 +123,7 @@ def test_any_slip_of_the_hand(seed: int, text: str) -> None:
     loaded(text.encode())
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(st.integers(0, len(EXAMPLE)))
 def test_any_half_file(length: int) -> None:
     loaded(EXAMPLE.encode()[:length])

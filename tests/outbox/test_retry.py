@@ -209,7 +209,7 @@ OUTCOMES = st.one_of(
 ADDRESSES = [Address(backend, to) for backend in ("rtx", "mail", "robot") for to in ("a", "b")]
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=300, derandomize=True)
 @given(
     addresses=st.lists(st.sampled_from(ADDRESSES), min_size=1, max_size=4, unique=True),
     outcomes=st.lists(st.tuples(OUTCOMES, st.sets(st.sampled_from(["rtx", "mail", "robot"]))), max_size=60),
@@ -244,7 +244,7 @@ def test_no_course_of_events_loses_a_delivery(
         assert first_tries == addresses[: len(first_tries)]  # in the order of preference
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200, derandomize=True)
 @given(
     addresses=st.lists(st.sampled_from(ADDRESSES), min_size=1, max_size=4, unique=True),
     course=st.lists(st.one_of(st.just(TEMPORARY), st.just(AWAY), st.just(DOWN)), min_size=1, max_size=5),

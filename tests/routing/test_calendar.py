@@ -151,7 +151,7 @@ starts = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(st.lists(gates, min_size=1, max_size=2).map(tuple), starts)
 def test_the_next_opening_is_the_first_open_minute(asked: tuple[Gate, ...], start: str) -> None:
     now = at(start, "UTC")

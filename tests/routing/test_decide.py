@@ -274,7 +274,7 @@ histories = st.dictionaries(st.integers(1, 400), st.integers(1, 3), min_size=1, 
 steps = st.lists(st.integers(2, 90), min_size=1, max_size=3).map(tuple)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(histories, steps, st.integers(2, 120))
 def test_it_says_what_the_model_says(arrivals: dict[int, int], repeat: tuple[int, ...], resolve: int) -> None:
     daemon = Daemon(rule(repeat=tuple(map(float, repeat)), resolve_after=float(resolve)))
@@ -286,7 +286,7 @@ def test_it_says_what_the_model_says(arrivals: dict[int, int], repeat: tuple[int
     assert sum(said.events for said in daemon.said) == sum(arrivals.values())
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(
     st.lists(st.tuples(st.integers(1, 200_000), st.integers(1, 3)), min_size=1, max_size=25),
     st.sampled_from([(60.0,), (600.0, 3600.0), (3600.0, 14400.0, 86400.0), ()]),

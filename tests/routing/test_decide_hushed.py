@@ -279,7 +279,7 @@ histories = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=400, derandomize=True)
 @given(histories)
 def test_it_says_what_the_model_says(history: History) -> None:
     daemon = Daemon(history)

@@ -190,7 +190,7 @@ def test_variables_alone_still_tell_shapes_apart() -> None:
     assert key("10.0.0.1 12") != key("/tmp/x")
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(st.text(st.sampled_from("aB1 .:/@=[](){}<>\"'\\\n\t,;-_%用户\ue000\ud800\x00＝é"), max_size=80))
 @example("\ud800")
 @example('{"msg": "\ud800"}')
@@ -242,7 +242,7 @@ def parts() -> st.SearchStrategy[str]:
     )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(st.lists(parts(), max_size=8).map(" ".join))
 @example("errno 28")
 @example("status=502 msg=no")

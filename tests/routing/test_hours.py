@@ -288,7 +288,7 @@ intervals = bounds.map(lambda edges: list(zip(edges[::2], edges[1::2], strict=Fa
 arrivals = st.dictionaries(st.integers(1, 400), st.integers(1, 3), min_size=1, max_size=25)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(
     arrivals,
     st.fixed_dictionaries({"wang": intervals, "li": intervals}),

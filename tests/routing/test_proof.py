@@ -66,7 +66,7 @@ def test_a_rule_that_continues_or_excepts_shadows_nothing() -> None:
     assert found(rule("a", except_=match(module="web.*")), rule("b")) == []
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(matches, st.none() | matches, matches, st.none() | matches, events)
 def test_shadowed_is_never_claimed_wrongly(
     wide: Match, wide_except: Match | None, narrow: Match, narrow_except: Match | None, given: Event

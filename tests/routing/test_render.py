@@ -79,7 +79,7 @@ def test_cutting_never_breaks_a_character() -> None:
     assert cut("付款失败了", 12) == "付款失..."
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(
     st.lists(st.text(st.sampled_from("ab 付\ud800é"), max_size=60), max_size=30).map("\n".join),
     st.integers(32, 200),

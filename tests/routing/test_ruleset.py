@@ -111,7 +111,7 @@ def plainly(rules: list[Rule], given: Event) -> list[Rule]:
     return taken
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(rules_, st.lists(events, min_size=1, max_size=5))
 def test_route_and_trace_agree_with_asking_each_rule_in_turn(rules: list[Rule], given: list[Event]) -> None:
     built = Ruleset(config(*rules))

@@ -83,7 +83,7 @@ def wide_hits(pattern: str, alphabet: Alphabet, data: bytes) -> bool:
     return all(not wide.text or bool(Re2([wide.text]).ends(data)) for wide in both)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(pattern=patterns(), text=TEXTS)
 def test_a_wide_pattern_hits_where_the_exact_one_matches(pattern: str, text: str) -> None:
     try:
@@ -95,7 +95,7 @@ def test_a_wide_pattern_hits_where_the_exact_one_matches(pattern: str, text: str
         assert wide_hits(pattern, UTF_8, text.encode())
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(pattern=patterns(), text=TEXTS, encoding=st.sampled_from(["gbk", "gb18030", "cp1251", "big5"]))
 def test_in_the_bytes_of_other_encodings(pattern: str, text: str, encoding: str) -> None:
     data = text.encode(encoding, "replace")
@@ -110,7 +110,7 @@ def test_in_the_bytes_of_other_encodings(pattern: str, text: str, encoding: str)
 
 
 @needs_hyperscan
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(pattern=patterns(), text=TEXTS)
 def test_both_engines_find_the_same(pattern: str, text: str) -> None:
     try:

@@ -417,7 +417,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(LINES, st.lists(st.integers(0, 500), max_size=6), st.sampled_from([b"\n", b""]))
 def test_any_split_gives_the_same_events_and_answers(
     tmp_path: Path, lines: list[bytes], cuts: list[int], last: bytes

@@ -238,7 +238,6 @@ def quiet() -> Any:
 def test_every_line_that_exists_at_a_look_arrives_once(pattern: str, copies: int) -> None:
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize="RELAY_EXAMPLES" not in os.environ,
         database=None,
         suppress_health_check=list(HealthCheck),

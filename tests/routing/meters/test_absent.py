@@ -76,7 +76,7 @@ def test_a_clock_that_is_set_is_no_false_alarm_and_hides_nothing() -> None:
         assert [when for when, _ in driven.until(5000 + max(0.0, seconds))] == [600 + seconds]
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(
     st.lists(st.integers(1, 400), max_size=30),
     st.integers(10, 100),

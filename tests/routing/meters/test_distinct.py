@@ -94,7 +94,7 @@ few_of_each = st.lists(st.tuples(st.integers(0, 100), st.sampled_from("abcdefghi
 )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(few_of_each, st.integers(2, 5), st.sampled_from([5, 20]), st.integers(1, 6))
 def test_in_any_order_it_passes_what_the_model_passes(
     events: list[tuple[int, str]], count: int, within: int, batch: int
@@ -105,7 +105,7 @@ def test_in_any_order_it_passes_what_the_model_passes(
 in_order = st.lists(st.tuples(st.integers(0, 500), st.sampled_from("abcdef")), max_size=100).map(sorted)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(in_order, st.integers(2, 5), st.sampled_from([5, 20]), st.integers(1, 20))
 def test_in_order_it_does_however_often_each_comes(
     events: list[tuple[int, str]], count: int, within: int, batch: int

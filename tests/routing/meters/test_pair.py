@@ -113,7 +113,7 @@ def test_what_is_kept_of_a_huge_event_is_little() -> None:
 steps = st.lists(st.tuples(st.integers(1, 60), st.booleans()), max_size=30)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(steps, st.integers(15, 100))
 def test_it_tells_what_the_model_tells(gaps: list[tuple[int, bool]], within: int) -> None:
     """The model walks second by second; ends come in order, so one that nothing opened changes nothing."""

@@ -136,7 +136,7 @@ class Model:
         return known and count >= max(self.by.settings.least, self.by.settings.factor * past / 12)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(st.lists(st.tuples(st.integers(1, 600), st.integers(1, 40)), min_size=1, max_size=60))
 def test_it_jumps_first_where_the_model_does_and_counts_each_event_once(
     arrivals: list[tuple[int, int]],

@@ -132,7 +132,7 @@ def check(times: list[int], count: int, within: float, batch: int) -> None:
     assert told + earlier + waiting + driven.state.strays == len(times)  # each is accounted for once
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(
     st.lists(st.integers(0, 100), min_size=1, max_size=16),
     st.integers(2, 5),
@@ -145,7 +145,7 @@ def test_in_any_order_it_passes_what_the_model_passes(
     check(times, count, within, batch)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(
     st.lists(st.integers(0, 1000), min_size=1, max_size=200).map(sorted),
     st.sampled_from([3, 20, 150]),

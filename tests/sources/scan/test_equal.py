@@ -289,27 +289,27 @@ PHASES = (Phase.explicit, Phase.generate)  # a seed has no smaller form
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-@settings(max_examples=40, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32))
 def test_the_scan_finds_what_every_line_by_itself_gives(seed: int, format_: str) -> None:
     check(seed, format_, "utf-8")
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "gb18030", "latin-1", "cp1251", "utf-16", "big5", "iso2022_jp"])
-@settings(max_examples=8, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), format_=st.sampled_from(FORMATS))
 def test_in_any_encoding(seed: int, format_: str, encoding: str) -> None:
     check(seed, format_, encoding)
 
 
 @pytest.mark.parametrize("multiline", [True, False])
-@settings(max_examples=20, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), format_=st.sampled_from(FORMATS))
 def test_joined_or_not(seed: int, format_: str, multiline: bool) -> None:  # noqa: FBT001 - a test's parameter
     check(seed, format_, "utf-8", multiline=multiline)
 
 
-@settings(max_examples=20, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), format_=st.sampled_from(FORMATS))
 def test_without_hyperscan(seed: int, format_: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
