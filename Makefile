@@ -3,7 +3,7 @@ SHELL := /bin/sh
 VENV := .venv
 PY := $(VENV)/bin/python
 RELAY := $(VENV)/bin/relay
-PACKAGES := logrotate bsdutils systemd-journal-remote
+PACKAGES := logrotate bsdutils systemd-journal-remote stress-ng
 SYNAPSE := .venv-synapse
 .DEFAULT_GOAL := help
 .PHONY: help run test test-real test-systemd packages lint bench bench-scan bench-live soak clean
@@ -79,10 +79,11 @@ bench-scan: $(VENV)/.installed-test ## a gigabyte of logs: relay beside grep, ri
 bench-live: $(VENV)/.installed-test ## 1,000 files with lines coming, 10,000 quiet ones
 	@$(PY) -m tests.bench live
 
-soak: $(VENV)/.installed-test packages ## the long chaos runs, and the service under a real systemd (10 minutes)
+soak: $(VENV)/.installed-test packages ## the long chaos runs, an overloaded host, and the service under a real systemd (15 minutes)
 	@$(PY) -m tests.e2e.chaos --kills 100 --seconds 60
 	@$(PY) -m tests.e2e.chaos --kills 100 --seconds 60 --rotate copytruncate
 	@$(PY) -m tests.e2e.chaos --kills 100 --seconds 60 --socket
+	@$(PY) -m tests.e2e.stress --seconds 300
 	@$(MAKE) --no-print-directory test-systemd
 
 clean: ## remove what was installed and made
