@@ -24,12 +24,21 @@ def heard(record: CheckRecord, event: Event, now: float) -> CheckRecord:
     return replace(record, beat_at=now, beat_failed=failed)
 
 
-def judge(heartbeat: Heartbeat, record: CheckRecord, now: float, started_at: float) -> Verdict:
-    """How the job stands at `now`; `started_at` is when relay itself began to listen."""
+def rebased(record: CheckRecord, now: float) -> CheckRecord:
+    """The record after the clock was set back: what it says of a time to come was no later than now."""
+    if record.beat_at <= now and record.first_seen <= now:
+        return record
+    return replace(record, beat_at=min(record.beat_at, now), first_seen=min(record.first_seen, now))
+
+
+def judge(heartbeat: Heartbeat, record: CheckRecord, now: float, listened: float) -> Verdict:
+    """How the job stands at `now`; `listened` is for how long relay has, whatever the clock was set to."""
     if record.beat_failed:
         return Verdict(Kind.FAILED, f"the job said: {record.beat_failed}")
-    beat_at = min(record.beat_at, now)  # the clock may have been set back
-    overdue = _overdue(heartbeat, record.first_seen, beat_at, now, started_at)
+    beat_at = record.beat_at
+    overdue = _overdue(heartbeat, record.first_seen, beat_at, now)
+    if overdue and listened <= heartbeat.grace:  # what came due while relay was away gets its grace again
+        return Verdict(Kind.HELD, "waits for a sign of life: relay was away")
     if overdue:
         return Verdict(Kind.FAILED, overdue)
     if not beat_at:
@@ -37,18 +46,15 @@ def judge(heartbeat: Heartbeat, record: CheckRecord, now: float, started_at: flo
     return Verdict(Kind.HELD, f"gave a sign of life {format_duration(now - beat_at)} ago")
 
 
-def _overdue(heartbeat: Heartbeat, first_seen: float, beat_at: float, now: float, started_at: float) -> str:
-    """What is wrong, in words; empty if nothing. What came due while relay was away gets its grace again."""
+def _overdue(heartbeat: Heartbeat, first_seen: float, beat_at: float, now: float) -> str:
+    """What is wrong, in words; empty if nothing."""
     if heartbeat.every is not None:
-        due = max(beat_at, min(first_seen, now)) + heartbeat.every
-        if now <= max(due, min(started_at, now)) + heartbeat.grace:
+        if now <= max(beat_at, first_seen) + heartbeat.every + heartbeat.grace:
             return ""
         return f"no sign of life {_since(beat_at, now)}: one is due every {format_duration(heartbeat.every)}"
     zone = ZoneInfo(heartbeat.zone) if heartbeat.zone else None
     expected = cron.latest(heartbeat.cron, now - heartbeat.grace, zone)
     if expected is None or expected < first_seen or beat_at >= expected - EARLY:
-        return ""
-    if now <= started_at + heartbeat.grace:
         return ""
     ago = format_duration(now - expected)
     return f"no sign of life {_since(beat_at, now)}: one was due {ago} ago ({heartbeat.cron})"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from msgspec.structs import replace
+
 from relay.config.checks import CommandCheck
 from relay.config.schema import Watch
 from relay.models import CheckRecord
 from relay.watchdog import beats
 from relay.watchdog.lag import Lag
+from relay.watchdog.patience import begin
 from relay.watchdog.probes.base import Probe, in_words
 from relay.watchdog.probes.choose import probe_of
 from relay.watchdog.standing import Moment, Standing, started
@@ -40,7 +43,7 @@ class Entry:
         self.held_back: set[str] = set()  # entries that were not told of because of this one
         self.is_blind = False  # it was told that it can't be judged
         self.resting = ""  # why it isn't looked at; "": it is
-        self.started_at = now.wall
+        self._began = now.mono
 
     @property
     def record(self) -> CheckRecord:
@@ -65,10 +68,11 @@ class Entry:
             return "paused"
         return "" if is_open else "outside of its hours"
 
-    async def look(self, tools: Tools, lag: Lag, now: float) -> Verdict:
+    async def look(self, tools: Tools, lag: Lag, now: Moment) -> Verdict:
         """One look at everything that must hold; the first that doesn't decides."""
         if self.watch.heartbeat is not None:
-            return beats.judge(self.watch.heartbeat, self.record, now, self.started_at)
+            self.standing = replace(self.standing, record=beats.rebased(self.record, now.wall))
+            return beats.judge(self.watch.heartbeat, self.record, now.wall, now.mono - self._began)
         verdicts = []
         for probe, check in zip(self.probes, self.watch.checks, strict=True):
             verdict = await _look(
@@ -85,6 +89,7 @@ async def _look(probe: Probe, tools: Tools, lag: Lag, most: float, *, limited: b
     """One probe, for at most `most` seconds; one that isn't `limited` here keeps to them itself."""
     loop = asyncio.get_running_loop()
     began = loop.time()
+    begin(most)
     try:
         async with asyncio.timeout(most if limited else None):
             return Verdict(Kind.HELD, await probe.look(tools))

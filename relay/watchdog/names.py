@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from relay.watchdog.patience import patience
 from relay.watchdog.verdict import UnknownError
 
 Place = tuple[socket.AddressFamily, tuple[Any, ...]]
@@ -23,6 +24,7 @@ class Names:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="relay-names")
+        self._asked: dict[str, Future[list[Place]]] = {}  # one thread for each name, whoever waits for it
 
     async def places(self, host: str, port: int) -> list[Place]:
         """Where to connect, in order; `UnknownError` for a name that doesn't resolve."""
@@ -36,19 +38,33 @@ class Names:
 
     async def _looked_up(self, host: str, port: int) -> list[Place]:
         try:
-            found = await self.lookup(host, port)
+            found = await self.lookup(host)
         except socket.gaierror as error:
             raise UnknownError(f"the name {host} doesn't resolve: {error.strerror}") from None
+        except UnicodeError:
+            raise UnknownError(f"{host} is no name") from None
         except TimeoutError:
             raise UnknownError(f"the name {host} doesn't resolve in time") from None
-        return list(dict.fromkeys((family, where) for family, _, _, _, where in found))
+        return [(family, (where[0], port, *where[2:])) for family, where in found]
 
-    async def lookup(self, host: str, port: int) -> list[Any]:
-        """getaddrinfo; raises socket.gaierror."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        )
+    async def lookup(self, host: str) -> list[Place]:
+        """Its addresses, with port 0. socket.gaierror, UnicodeError; TimeoutError if the resolver is silent.
+
+        `UnknownError` if relay didn't even come to ask it, as other names keep it waiting.
+        """
+        asked = self._asked.get(host)
+        if asked is None or asked.done():
+            asked = self._asked[host] = self._threads.submit(_resolved, host)
+            asked.add_done_callback(lambda _: self._asked.pop(host, None))
+        answer = asyncio.wrap_future(asked)
+        answer.add_done_callback(_heard)
+        try:
+            async with patience():
+                return await asyncio.shield(answer)
+        except TimeoutError:
+            if asked.running():
+                raise
+            raise UnknownError(f"the name {host} was not looked up in time: others don't resolve") from None
 
     def close(self) -> None:
         """Let go; a look-up that hangs is not waited for."""
@@ -81,6 +97,17 @@ class Resolver(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing: the names are closed by who made them."""
+
+
+def _heard(answer: asyncio.Future[list[Place]]) -> None:
+    """Nobody may wait for it any more."""
+    if not answer.cancelled():
+        answer.exception()
+
+
+def _resolved(host: str) -> list[Place]:
+    found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys((family, where) for family, _, _, _, where in found))
 
 
 def _at(address: str, port: int) -> tuple[Any, ...]:

@@ -5,6 +5,7 @@ Field numbers: proc(5). A zombie doesn't run. What relay may not see it can't ju
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import time
@@ -15,8 +16,10 @@ from typing import Final
 from msgspec import Struct
 
 FRESH: Final = 1.0  # seconds that a reading may be used again
+_GONE: Final = (FileNotFoundError, ProcessLookupError)
 _LISTEN: Final = "0A"  # TCP_LISTEN in /proc/net/tcp
 _DEAD: Final = frozenset("ZXx")
+_LONGEST_NAME: Final = 15  # characters of /proc/PID/comm
 
 
 class Running(Struct, frozen=True):
@@ -26,13 +29,15 @@ class Running(Struct, frozen=True):
     name: str  # /proc/PID/comm, at most 15 characters
     program: str  # the name of its program's file; "" if hidden
     command: str  # its words, with spaces between
-    started_at: float  # seconds since the epoch
+    began: float  # seconds after the host's start: no clock that is set moves it
 
     def is_called(self, name: str) -> bool:
-        """By its own name, its program's, or that of the script it runs."""
-        words = self.command.split()[:2]
-        called = {self.name, self.program, *(Path(word).name for word in words[:1])}
-        return name in called or (len(name) > 15 and self.name == name[:15] and not self.program)
+        """By its own name, its program's, or that of the script which it was started as."""
+        words = [Path(word).name for word in self.command.split()[:2]]
+        if name in {self.name, self.program, *words[:1]}:
+            return True
+        is_cut = len(name) > _LONGEST_NAME and self.name == name[:_LONGEST_NAME]
+        return is_cut and (name in words or not self.program)
 
 
 class Listening(Struct, frozen=True):
@@ -52,25 +57,35 @@ class Processes:
         self._table: list[Running] = []
 
     def table(self) -> list[Running]:
-        """What runs, without relay itself."""
+        """What runs and can be seen, without relay itself and what it has just started."""
         now = time.monotonic()
         if now - self._read_at >= FRESH:
             self._table = list(self._read())
             self._read_at = now
         return self._table
 
+    def hides(self) -> bool:
+        """Whether others' processes are hidden (hidepid=, ProtectProc=): the first is always another's."""
+        return not os.access(self._root / "1" / "stat", os.R_OK)
+
     def one(self, pid: int) -> Running | None:
-        """That process, as it is now; None if it doesn't run."""
-        return _running(self._root / str(pid), self._booted_at())
+        """That process, as it is now; None if it doesn't run. PermissionError if it is hidden."""
+        found = _running(self._root / str(pid))
+        if found is None and pid and not (self._root / str(pid)).exists():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 0)  # PermissionError: it runs, though /proc doesn't show it
+        return found
 
     def listening(self, port: int) -> list[Listening]:
-        """The listening sockets of that port, IPv4 and IPv6."""
+        """The listening sockets of that port, IPv4 and IPv6. OSError if the kernel doesn't say."""
         found = []
         for name in ("tcp", "tcp6"):
             try:
                 lines = (self._root / "net" / name).read_text().splitlines()[1:]
-            except OSError:
-                continue
+            except FileNotFoundError:
+                if name == "tcp":
+                    raise
+                continue  # a host without IPv6
             for line in lines:
                 fields = line.split()
                 if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
@@ -87,7 +102,7 @@ class Processes:
             except PermissionError:
                 hidden = True
                 continue
-            except OSError:
+            except _GONE:
                 continue
             if held:
                 found.append(int(folder.name))
@@ -106,13 +121,15 @@ class Processes:
         return (folder for folder in self._root.iterdir() if folder.name.isdigit())
 
     def _read(self) -> Iterator[Running]:
-        booted, own = self._booted_at(), os.getpid()
+        own = os.getpid()
+        parent = own if own != 1 else -1  # to the first process of a container, whatever is orphaned falls
         for folder in self._folders():
-            if int(folder.name) != own and (found := _running(folder, booted)):
-                yield found
+            with contextlib.suppress(PermissionError):  # see `hides`
+                if int(folder.name) != own and (found := _running(folder, but_of=parent)):
+                    yield found
 
-    def _booted_at(self) -> float:
-        """From the two clocks: /proc/stat's btime is cut to seconds."""
+    def booted_at(self) -> float:
+        """Seconds since the epoch. From the two clocks: /proc/stat's btime is cut to seconds."""
         return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -124,22 +141,23 @@ def user_of(uid: int) -> str:
         return str(uid)
 
 
-def _running(folder: Path, booted_at: float) -> Running | None:
+def _running(folder: Path, but_of: int = -1) -> Running | None:
+    """None if it doesn't run, or if `but_of` has started it. OSError if that can't be known."""
     try:
         stat = (folder / "stat").read_text("utf-8", "replace")
         command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-    except OSError:
+    except _GONE:
         return None
     head, _, rest = stat.rpartition(")")
     fields = rest.split()
-    if fields[0] in _DEAD:
+    if fields[0] in _DEAD or int(fields[1]) == but_of:
         return None
     try:
         program = (folder / "exe").readlink().name.removesuffix(" (deleted)")
     except OSError:
         program = ""
     ticks = int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    return Running(int(folder.name), head.partition("(")[2], program, command, booted_at + ticks)
+    return Running(int(folder.name), head.partition("(")[2], program, command, ticks)
 
 
 def _link(path: str) -> str:

@@ -140,7 +140,7 @@ class Watchdog:
 
     async def look(self, entry: Entry) -> Verdict:
         """One look for whoever asks: nothing follows from it."""
-        return await entry.look(self._tools, self._lag, self._clock.now())
+        return await entry.look(self._tools, self._lag, self._now())
 
     # --- one turn of one entry ---
 
@@ -162,7 +162,7 @@ class Watchdog:
             return
         if was:
             entry.standing = excused(entry.standing, entry.watch, now)
-        verdict = await entry.look(self._tools, self._lag, now.wall)
+        verdict = await entry.look(self._tools, self._lag, now)
         if verdict.kind is Kind.LATE:
             entry.next_at = min(entry.next_at, self._clock.monotonic() + VERIFY_EVERY)
             log.info("look_was_late", check=entry.name)

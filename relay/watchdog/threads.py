@@ -7,9 +7,13 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from relay.watchdog.verdict import FailedError
+from relay.watchdog.verdict import FailedError, UnknownError
 
 T = TypeVar("T")
+
+
+class HangsError(FailedError):
+    """An earlier call of the same kind has not come back."""
 
 
 class Threads:
@@ -19,10 +23,9 @@ class Threads:
         self._busy: set[str] = set()
 
     async def call(self, key: str, function: Callable[[], T]) -> T:
-        """What the function returns or raises; `FailedError` while an earlier call of that key hangs."""
+        """What the function returns or raises; `HangsError` while an earlier call of that key hangs."""
         if key in self._busy:
-            raise FailedError("an earlier look still hangs")
-        self._busy.add(key)
+            raise HangsError("an earlier look still hangs")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
 
@@ -45,5 +48,9 @@ class Threads:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, result, error)
 
-        threading.Thread(target=work, name=f"relay-look-{key[:40]}", daemon=True).start()
+        try:
+            threading.Thread(target=work, name=f"relay-look-{key[:40]}", daemon=True).start()
+        except RuntimeError:  # a limit of processes or memory
+            raise UnknownError("relay can't start a thread") from None
+        self._busy.add(key)
         return await done

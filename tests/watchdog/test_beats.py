@@ -4,8 +4,13 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from relay.config.checks import Heartbeat
+from relay.config.schema import Watch
 from relay.models import CheckRecord, Event, Level
-from relay.watchdog.beats import heard, judge
+from relay.watchdog.beats import heard, judge, rebased
+from relay.watchdog.entry import Entry
+from relay.watchdog.lag import Lag
+from relay.watchdog.standing import Moment
+from relay.watchdog.tools import Tools
 from relay.watchdog.verdict import Kind
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -22,9 +27,9 @@ T = wall("2026-05-05T12:00")
 
 
 def kind(
-    heartbeat: Heartbeat, now: float, *, beat: float = 0.0, first: float = T, started: float = 0.0
+    heartbeat: Heartbeat, now: float, *, beat: float = 0.0, first: float = T, listened: float = 1e6
 ) -> Kind:
-    return judge(heartbeat, CheckRecord(name="job", beat_at=beat, first_seen=first), now, started).kind
+    return judge(heartbeat, CheckRecord(name="job", beat_at=beat, first_seen=first), now, listened).kind
 
 
 def test_a_sign_of_life_is_due_every_so_often_with_grace() -> None:
@@ -38,13 +43,23 @@ def test_a_job_that_never_reports_is_told_too() -> None:
 
 
 def test_what_came_due_while_relay_was_away_gets_its_grace_again() -> None:
-    assert kind(HOURLY, T + 5 * HOUR, beat=T, started=T + 5 * HOUR - 60) is Kind.HELD
-    assert kind(HOURLY, T + 5 * HOUR, beat=T, started=T + 5 * HOUR - 301) is Kind.FAILED
+    assert kind(HOURLY, T + 5 * HOUR, beat=T, listened=60) is Kind.HELD
+    assert kind(HOURLY, T + 5 * HOUR, beat=T, listened=301) is Kind.FAILED
 
 
-def test_a_clock_set_back_is_not_silence_for_longer_than_configured() -> None:
-    assert kind(HOURLY, T + HOUR + 301, beat=T + 90 * HOUR, first=T) is Kind.HELD  # counts as now
-    assert kind(HOURLY, T, beat=T + 90 * HOUR, first=T + 90 * HOUR) is Kind.HELD
+async def test_a_clock_set_back_is_not_silence_for_longer_than_configured() -> None:
+    for heartbeat, later in ((HOURLY, HOUR + 301), (NIGHTLY, 24 * HOUR)):
+        future = CheckRecord(name="job", beat_at=T + 90 * HOUR, first_seen=T + 90 * HOUR)
+        entry = Entry("job", Watch(heartbeat=heartbeat), future, Moment(T + 90 * HOUR, 0.0), 0.0)
+        found = [
+            await entry.look(Tools(), Lag(), Moment(T + passed, 1000.0 + passed)) for passed in (0, later)
+        ]
+        assert [each.kind for each in found] == [Kind.HELD, Kind.FAILED]
+
+
+def test_what_is_not_of_the_future_stays() -> None:
+    record = CheckRecord(name="job", beat_at=T, first_seen=T - 1)
+    assert rebased(record, T) is record
 
 
 def test_a_nightly_job() -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from typing import Protocol
+from typing import Final, Protocol
 
 import re2
 
 from relay.config.patterns import message_text
 from relay.text import one_line
 from relay.watchdog.tools import Tools
+from relay.watchdog.verdict import FailedError, UnknownError
+
+# What relay itself lacks, or may not do: it says nothing of the target.
+_RELAYS_OWN: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
+    | {errno.EACCES, errno.EPERM}
+)
 
 
 class Probe(Protocol):
@@ -43,7 +51,14 @@ def shown(text: str | bytes, most: int = 100) -> str:
     return one_line(text.strip(), most)
 
 
+def refused(error: OSError) -> FailedError | UnknownError:
+    """The target's refusal; or, where the error is relay's own, that the target can't be judged."""
+    if error.errno in _RELAYS_OWN:
+        return UnknownError(f"relay can't look: {in_words(error)}")
+    return FailedError(in_words(error))
+
+
 def in_words(error: OSError) -> str:
     """`connection refused`, without numbers and addresses."""
-    words = os.strerror(error.errno) if error.errno and error.errno > 0 else type(error).__name__
+    words = os.strerror(error.errno) if error.errno and error.errno > 0 else "no connection"
     return words[:1].lower() + words[1:]

@@ -10,7 +10,7 @@ from typing import Any
 
 from relay.config.check_kinds import place_of
 from relay.values import format_duration
-from relay.watchdog.probes.base import in_words
+from relay.watchdog.probes.base import in_words, refused
 from relay.watchdog.probes.connect import connect
 from relay.watchdog.tools import Tools
 from relay.watchdog.verdict import FailedError, NoRemedyError
@@ -29,12 +29,8 @@ class TlsProbe:
         sock = await connect(tools, self._host, self._port)
         try:
             _, writer = await asyncio.open_connection(sock=sock, ssl=tools.tls, server_hostname=self._host)
-        except ssl.SSLCertVerificationError as error:
-            raise NoRemedyError(f"its certificate is refused: {error.verify_message}") from None
-        except ssl.SSLError as error:
-            raise FailedError(f"no TLS: {(error.reason or 'broken').lower().replace('_', ' ')}") from None
         except OSError as error:
-            raise FailedError(f"no TLS: {in_words(error)}") from None
+            raise no_tls(error) from None
         finally:
             if "writer" not in locals():
                 sock.close()
@@ -44,6 +40,16 @@ class TlsProbe:
             writer.transport.abort()
             with contextlib.suppress(OSError, ssl.SSLError):
                 await writer.wait_closed()
+
+
+def no_tls(error: OSError) -> Exception:
+    """What a handshake that failed says. An SSLError's number is OpenSSL's own, not the system's."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return NoRemedyError(f"its certificate is refused: {error.verify_message}")
+    if isinstance(error, ssl.SSLError):
+        return FailedError(f"no TLS: {(error.reason or 'broken').lower().replace('_', ' ')}")
+    reason = refused(error)
+    return FailedError(f"no TLS: {in_words(error)}") if isinstance(reason, FailedError) else reason
 
 
 def judge(certificate: dict[str, Any] | None, left: float, now: float | None = None) -> str:

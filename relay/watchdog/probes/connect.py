@@ -3,38 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
+from collections.abc import Sequence
+from typing import Final
 
 from relay.watchdog.names import Place
-from relay.watchdog.probes.base import in_words
+from relay.watchdog.patience import patience
+from relay.watchdog.probes.base import refused
 from relay.watchdog.tools import Tools
-from relay.watchdog.verdict import FailedError, UnknownError
+from relay.watchdog.verdict import UnknownError
+
+# This host has no such kind of address, or no way there: what another address says counts for more.
+_NO_WAY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.ENETUNREACH})
 
 
 async def connect(tools: Tools, host: str, port: int) -> socket.socket:
     """A connected socket, not blocking; `FailedError` if no address takes a connection."""
-    refused: list[OSError] = []
-    for place in await tools.names.places(host, port):
+    errors: list[OSError] = []
+    places = await tools.names.places(host, port)
+    for left, place in zip(range(len(places), 0, -1), places, strict=True):
         try:
-            return await _connected(place)
+            if left == 1:
+                return await _connected(place)
+            async with patience(1 / left):  # one that is silent must not take the others' time
+                return await _connected(place)
+        except TimeoutError:
+            errors.append(TimeoutError(errno.ETIMEDOUT, "silent"))
         except OSError as error:
-            refused.append(error)
-    said = [error for error in refused if not isinstance(error, _NoFamilyError)]
-    raise FailedError(in_words((said or refused)[0]))
+            errors.append(error)
+    raise _verdict(errors)
 
 
-class _NoFamilyError(OSError):
-    """This host has no such kind of address."""
+def _verdict(errors: Sequence[OSError]) -> Exception:
+    reasons = [refused(error) for error in errors if error.errno not in _NO_WAY]
+    unsure = [reason for reason in reasons if isinstance(reason, UnknownError)]
+    return (unsure or reasons or [refused(errors[0])])[0]
 
 
 async def _connected(place: Place) -> socket.socket:
     family, address = place
-    try:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        if error.errno in {23, 24}:  # ENFILE, EMFILE: relay's own lack, not the target's
-            raise UnknownError(f"relay can't open a socket: {in_words(error)}") from None
-        raise _NoFamilyError(error.errno, error.strerror) from None
+    sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setblocking(False)
     try:
         await asyncio.get_running_loop().sock_connect(sock, address)

@@ -18,10 +18,12 @@ class DnsProbe:
     async def look(self, tools: Tools) -> str:
         """As in `Probe`. That it doesn't resolve is what this check is about: a failure."""
         try:
-            found = await tools.names.lookup(self._name, 0)
+            found = await tools.names.lookup(self._name)
         except socket.gaierror as error:
             raise FailedError(f"doesn't resolve: {error.strerror}") from None
         except UnicodeError:
             raise FailedError("doesn't resolve: not a name") from None
-        addresses = dict.fromkeys(str(where[0]) for *_, where in found)
+        except TimeoutError:
+            raise FailedError("doesn't resolve: the resolver is silent") from None
+        addresses = dict.fromkeys(str(where[0]) for _, where in found)
         return f"is {', '.join(list(addresses)[:4])}"

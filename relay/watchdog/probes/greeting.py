@@ -26,8 +26,9 @@ class Greeting(Struct, frozen=True):
 
     ask: bytes
     good: re.Pattern[bytes]
-    enough: int  # bytes after which the answer can be judged; a line's end is enough too
+    enough: int  # bytes after which the answer can be judged
     bye: bytes = b""
+    is_one_line: bool = True  # its end is enough too
 
 
 GREETINGS: Final[dict[str, Greeting]] = {
@@ -38,9 +39,12 @@ GREETINGS: Final[dict[str, Greeting]] = {
     # SSLRequest: one byte, S or N, from a server that serves (protocol-message-formats).
     "postgres": Greeting(b"\x00\x00\x00\x08\x04\xd2\x16\x2f", re.compile(rb"[SN]"), 1),
     # Protocol::Handshake: length, sequence 0, version 10; an ERR packet (0xff): too many connections ...
-    "mysql": Greeting(b"", re.compile(rb"...\x00\x0a", re.DOTALL), 6),
+    # 1129 and 1130: it works, and doesn't want to talk to this host.
+    "mysql": Greeting(
+        b"", re.compile(rb"...\x00(?:\x0a|\xff[\x69\x6a]\x04)", re.DOTALL), 7, is_one_line=False
+    ),
     # RFC 4253, 4.2; lines before it are allowed.
-    "ssh": Greeting(b"", re.compile(rb"(?:.*\n)*SSH-[12]\.", re.DOTALL), _MOST),
+    "ssh": Greeting(b"", re.compile(rb"(?:.*\n)*SSH-[12]\.", re.DOTALL), _MOST, is_one_line=False),
 }
 
 
@@ -72,7 +76,7 @@ class GreetingProbe:
             await loop.sock_sendall(sock, greeting.ask)
         said = b""
         while len(said) < greeting.enough and not greeting.good.match(said):
-            if greeting.enough == _MOST and b"\n" in said and not said.startswith(b"SSH"):
+            if b"\n" in said and greeting.is_one_line:
                 break
             data = await loop.sock_recv(sock, _MOST)
             if not data:

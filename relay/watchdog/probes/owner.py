@@ -18,7 +18,7 @@ class OwnerProbe:
 
     async def look(self, tools: Tools) -> str:
         """As in `Probe`."""
-        return await tools.threads.call(f"{self.target}#{id(self)}", lambda: self._find(tools.processes))
+        return await tools.of_processes(f"{self.target}#{id(self)}", self._find)
 
     def _find(self, processes: Processes) -> str:
         listening = processes.listening(self._wanted.port)

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from relay.config.checks import HttpCheck
-from relay.watchdog.probes.base import holds, in_words, shown
-from relay.watchdog.probes.certificate import TlsProbe
+from relay.watchdog.probes.base import holds, refused, shown
+from relay.watchdog.probes.certificate import TlsProbe, no_tls
 from relay.watchdog.tools import Tools
-from relay.watchdog.verdict import FailedError, NoRemedyError, UnknownError
+from relay.watchdog.verdict import FailedError, UnknownError
 
 MOST_BODY: Final = 256 * 1024  # bytes looked at
 
@@ -40,32 +40,28 @@ class PageProbe:
                     await self._judge_body(answer)
                 return f"answers {answer.status}"
         except aiohttp.ClientConnectorCertificateError as error:
-            inner = error.certificate_error
-            words = inner.verify_message if isinstance(inner, ssl.SSLCertVerificationError) else "not valid"
-            raise NoRemedyError(f"its certificate is refused: {words}") from None
+            raise no_tls(_cause(error.certificate_error)) from None
         except aiohttp.ClientConnectorDNSError:
             raise UnknownError("its name doesn't resolve") from None
-        except aiohttp.ClientConnectorError as error:
-            raise FailedError(in_words(error.os_error)) from None
+        except aiohttp.ClientConnectorSSLError as error:
+            raise no_tls(error.os_error) from None
+        except ssl.SSLError as error:
+            raise no_tls(error) from None
+        except OSError as error:  # of aiohttp's too
+            raise refused(error) from None
         except aiohttp.ServerDisconnectedError:
             raise FailedError("takes connections, but hangs up without an answer") from None
-        except (
-            aiohttp.ClientError,
-            ssl.SSLError,
-            ValueError,
-        ) as error:  # no URL in the text: it may hold a token
+        except (aiohttp.ClientError, ValueError) as error:  # no URL in the text: it may hold a token
             raise FailedError(f"no answer that is HTTP: {type(error).__name__}") from None
-        except OSError as error:
-            raise FailedError(in_words(error)) from None
 
     def _judge_head(self, answer: aiohttp.ClientResponse) -> None:
         wanted = self._check.status
         if (answer.status not in wanted) if wanted else not 200 <= answer.status < 400:
             raise FailedError(f"answers {answer.status} {shown(answer.reason or '')}".rstrip())
         for name, expected in self._check.header.items():
-            given = answer.headers.get(name)
-            if given is None:
+            if name not in answer.headers:
                 raise FailedError(f"answers {answer.status} without the header {name}")
+            given = ", ".join(answer.headers.getall(name))  # RFC 9110, 5.3
             if not holds(expected, given):
                 raise FailedError(f"answers {answer.status} with {name}: {shown(given)}")
 
@@ -81,6 +77,10 @@ class PageProbe:
             text = body.decode("utf-8", "replace")
         if not holds(self._check.body, text):
             raise FailedError(f"answers {answer.status}, but the body is not as expected: {shown(text)!r}")
+
+
+def _cause(error: Exception) -> OSError:
+    return error if isinstance(error, OSError) else ssl.SSLError(1, str(error))
 
 
 def _bracketed(host: str) -> str:

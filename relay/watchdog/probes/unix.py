@@ -1,14 +1,17 @@
-"""`unix:///path`: something takes a connection, or a datagram, at a Unix socket."""
+"""`unix:///path`: something takes connections, or datagrams, at a Unix socket."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import socket
+from typing import Final
 
-from relay.watchdog.probes.base import in_words
+from relay.watchdog.probes.base import refused
 from relay.watchdog.tools import Tools
-from relay.watchdog.verdict import FailedError, UnknownError
+from relay.watchdog.verdict import FailedError
+
+_KINDS: Final = (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET)
 
 
 class UnixProbe:
@@ -21,26 +24,26 @@ class UnixProbe:
     async def look(self, tools: Tools) -> str:
         """As in `Probe`."""
         del tools
-        try:
-            await self._connect(socket.SOCK_STREAM)
-        except OSError as error:
-            if error.errno != errno.EPROTOTYPE:
-                raise _named(error) from None
+        error: OSError | None = None
+        for kind in _KINDS:
             try:
-                await self._connect(socket.SOCK_DGRAM)
-            except OSError as again:
-                raise _named(again) from None
-        return "takes connections"
+                await self._connect(kind)
+            except OSError as refusal:
+                error = refusal
+                if error.errno != errno.EPROTOTYPE:  # it is a socket of another kind
+                    break
+            else:
+                return "takes connections"
+        assert error is not None
+        raise refused(error)
 
     async def _connect(self, kind: socket.SocketKind) -> None:
         with socket.socket(socket.AF_UNIX, kind) as sock:
             sock.setblocking(False)
             await asyncio.get_running_loop().sock_connect(sock, self._path)
-
-
-def _named(error: OSError) -> FailedError | UnknownError:
-    if error.errno in {errno.EACCES, errno.EPERM}:
-        return UnknownError("relay may not connect there")
-    if error.errno == errno.EAGAIN:
-        return FailedError("its queue of connections is full")
-    return FailedError(in_words(error))
+            try:
+                sock.getpeername()
+            except (
+                OSError
+            ):  # unix(7): connect() says EAGAIN, and asyncio takes that for a connection on its way
+                raise FailedError("its queue of connections is full") from None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +28,10 @@ from relay.config.checks import (
     ProcessCheck,
     UnitCheck,
 )
+from relay.watchdog.patience import begin
+from relay.watchdog.probes.choose import probe_of
 from relay.watchdog.probes.host import MemoryProbe, memory, part
-from relay.watchdog.processes import Processes, user_of
+from relay.watchdog.processes import Processes, Running, user_of
 from relay.watchdog.tools import Tools
 from relay.watchdog.units import Units
 from relay.watchdog.verdict import FailedError, NoRemedyError, UnknownError
@@ -40,44 +45,68 @@ time.sleep(60)
 """
 
 
+def started(*words: str) -> int:
+    """The pid of a program that is nobody's child, as services are."""
+    line = f"{shlex.join(words)} < /dev/null > /dev/null 2>&1 & echo $!"
+    return int(subprocess.run(["sh", "-c", line], stdout=subprocess.PIPE, check=True).stdout)
+
+
 @pytest.fixture
-def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def sleeper(tmp_path: Path) -> Iterator[int]:
     """A program of its own name."""
     program = tmp_path / "orders-worker-of-the-shop"
     program.symlink_to("/bin/sleep")
-    process = subprocess.Popen([str(program), "60"])
-    while Path(f"/proc/{process.pid}/comm").read_text() != "orders-worker-o\n":
+    pid = started(str(program), "60")
+    while Path(f"/proc/{pid}/comm").read_text() != "orders-worker-o\n":
         time.sleep(0.01)
-    yield process
-    process.kill()
-    process.wait()
+    yield pid
+    os.kill(pid, signal.SIGKILL)
 
 
-async def test_a_process_by_its_name_or_its_words(look: Look, sleeper: subprocess.Popen[bytes]) -> None:
+async def test_a_process_by_its_name_or_its_words(look: Look, sleeper: int) -> None:
     for wanted in (
         Process(name="orders-worker-of-the-shop"),
         Process(name="orders-worker-o"),
         Process(match="/of-the-shop 60$/"),
         Process(name="sleep", match="orders-worker"),
     ):
-        assert await look(ProcessCheck(process=wanted)) == f"runs as pid {sleeper.pid}"
+        assert await look(ProcessCheck(process=wanted)) == f"runs as pid {sleeper}"
     with pytest.raises(FailedError, match="doesn't run"):
         await look(ProcessCheck(process=Process(name="orders")))
 
 
-async def test_w09_who_greps_for_it_and_relay_itself_are_not_it(look: Look) -> None:
+async def test_w09_who_greps_for_it_and_relay_itself_are_not_it(look: Look, tmp_path: Path) -> None:
     word = f"needle-{os.getpid()}"
-    grep = subprocess.Popen(["grep", word], stdin=subprocess.PIPE)
+    (tmp_path / "relay").symlink_to("/bin/sleep")  # as `relay watchdog check needle` would be
+    pids = [started("tail", "-f", "/dev/null", word), started(f"{tmp_path}/relay", "60", f"60.{os.getpid()}")]
+    child = subprocess.Popen(["sleep", "60", f"59.{os.getpid()}"])  # as a check's own command would be
     try:
-        with pytest.raises(FailedError, match="doesn't run"):
-            await look(ProcessCheck(process=Process(match=word)))
-        with pytest.raises(FailedError, match="doesn't run"):
-            await look(ProcessCheck(process=Process(match=f"pytest-only-{word}")))
+        for needle in (word, f"60.{os.getpid()}", f"59.{os.getpid()}"):
+            with pytest.raises(FailedError, match="doesn't run"):
+                await look(ProcessCheck(process=Process(match=needle)))
     finally:
-        grep.communicate()
+        child.kill()
+        child.wait()
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
 
 
-async def test_w09_pidfiles(look: Look, sleeper: subprocess.Popen[bytes], tmp_path: Path) -> None:
+async def test_a_script_is_called_as_its_file(look: Look, tmp_path: Path) -> None:
+    script = tmp_path / "orders-worker-of-the-shop.py"
+    script.write_text(f"#!{sys.executable}\nimport time\ntime.sleep(60)\n")
+    script.chmod(0o755)
+    pid = started(str(script))
+    reader = started("tail", "-f", str(script))
+    try:
+        while Path(f"/proc/{pid}/comm").read_text() != "orders-worker-o\n":
+            time.sleep(0.01)
+        assert await look(ProcessCheck(process=Process(name=script.name))) == f"runs as pid {pid}"
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.kill(reader, signal.SIGKILL)
+
+
+async def test_w09_pidfiles(look: Look, tools: Tools, sleeper: int, tmp_path: Path) -> None:
     pidfile = tmp_path / "pid"
     check = ProcessCheck(process=Process(pidfile=str(pidfile)))
     with pytest.raises(FailedError, match="no such file"):
@@ -85,14 +114,68 @@ async def test_w09_pidfiles(look: Look, sleeper: subprocess.Popen[bytes], tmp_pa
     pidfile.write_text("what\n")
     with pytest.raises(FailedError, match="holds no number"):
         await look(check)
-    pidfile.write_text(f"{sleeper.pid}\n")
-    assert await look(check) == f"runs as pid {sleeper.pid}"
+    for nonsense in ("", "-1", "0", "99999999999999999999"):
+        pidfile.write_text(nonsense)
+        with pytest.raises(FailedError, match="pidfile"):
+            await look(check)
+    pidfile.write_text(f"{sleeper}\n")
+    assert await look(check) == f"runs as pid {sleeper}"
     named = ProcessCheck(process=Process(pidfile=str(pidfile), name="nginx"))
     with pytest.raises(FailedError, match="of the pidfile is orders-worker-o"):
         await look(named)
+    probe = probe_of(check, 3.0)
+    assert "runs as" in await probe.look(tools)
     os.utime(pidfile, (time.time() - 600, time.time() - 600))  # written before that process began
     with pytest.raises(FailedError, match=r"is stale: pid .* is another program now"):
         await look(check)
+    assert "runs as" in await probe.look(tools)  # its clock was set: it was the right one before
+    pidfile.unlink()
+    os.mkfifo(pidfile)
+    with pytest.raises(FailedError, match="its pidfile: invalid argument"):
+        await look(check)
+
+
+async def test_hidden_processes_cannot_be_judged(look: Look, tools: Tools, tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()  # hidepid=1: folders are seen, and nothing in them can be read; 2: nor folders
+    tools.processes = Processes(str(tmp_path))
+    with pytest.raises(UnknownError, match="may not see all processes"):
+        await look(ProcessCheck(process=Process(name="sleep")))
+
+
+async def test_a_hidden_process_of_a_pidfile_cannot_be_judged(
+    look: Look, tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(pid: int, number: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("relay.watchdog.processes.os.kill", denied)
+    tools.processes = Processes(str(tmp_path))
+    (tmp_path / "pid").write_text("4711")
+    with pytest.raises(PermissionError):  # unknown, as all errors of that kind
+        await look(ProcessCheck(process=Process(pidfile=str(tmp_path / "pid"))))
+
+
+async def test_the_kernel_tells_nothing_of_ports(look: Look, tools: Tools, tmp_path: Path) -> None:
+    tools.processes = Processes(str(tmp_path))
+    with pytest.raises(OSError, match="No such file"):
+        await look(OwnerCheck(port_owner=Owner(port=80, user="root")))
+
+
+async def test_a_process_that_hangs_who_reads_of_it_is_no_failure(tools: Tools) -> None:
+    release = threading.Event()
+
+    class Hanging(Processes):
+        def table(self) -> list[Running]:
+            release.wait(20)
+            return []
+
+    tools.processes = Hanging()
+    probe = probe_of(ProcessCheck(process=Process(name="x")), 3.0)
+    begin(0.2)
+    for _ in range(2):  # the second finds the first still at it
+        with pytest.raises(UnknownError, match="in time"):
+            await probe.look(tools)
+    release.set()
 
 
 async def test_w09_a_zombie_does_not_run(look: Look, tmp_path: Path) -> None:

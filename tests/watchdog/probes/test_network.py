@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
-from relay.config.checks import HttpCheck
-from relay.watchdog.names import Names
+from relay.config.checks import Check, File, FileCheck, HttpCheck
+from relay.config.schema import Watch
+from relay.models import CheckRecord
+from relay.watchdog.entry import Entry
+from relay.watchdog.lag import Lag
+from relay.watchdog.names import Names, Place
+from relay.watchdog.patience import begin
 from relay.watchdog.probes.certificate import judge
+from relay.watchdog.probes.choose import probe_of
+from relay.watchdog.standing import Moment
 from relay.watchdog.tools import Tools
-from relay.watchdog.verdict import FailedError, NoRemedyError, UnknownError
+from relay.watchdog.verdict import FailedError, Kind, NoRemedyError, UnknownError
 from tests.watchdog.probes.conftest import Listen, Look
 
 
@@ -39,7 +48,7 @@ async def test_either_loopback_address_alone_is_found_under_localhost(
 async def test_a_name_that_does_not_resolve_is_unknown_never_down(
     look: Look, tools: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def no_name(self: Names, host: str, port: int) -> list[object]:
+    async def no_name(self: Names, host: str) -> list[object]:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     monkeypatch.setattr(Names, "lookup", no_name)
@@ -59,6 +68,124 @@ async def test_a_name_that_resolves(look: Look) -> None:
     assert "127.0.0.1" in await look("dns://localhost") or "::1" in await look("dns://localhost")
 
 
+CHECKS = ("tcp://db.slow:1", "http://db.slow/", "redis://db.slow", "tls://db.slow:1")
+
+
+async def test_a_resolver_that_is_silent_is_unknown_never_down(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, asked = threading.Event(), []
+
+    def silent(host: str, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        release.wait(20)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr("relay.watchdog.names.socket.getaddrinfo", silent)
+    for check in CHECKS:
+        watch = Watch(check=check, timeout=0.3)
+        entry = Entry("db", watch, CheckRecord(name="db"), Moment(0, 0), 0.0)
+        verdict = await entry.look(tools, Lag(), Moment(0, 0))
+        assert (verdict.kind, verdict.text) == (
+            Kind.UNKNOWN,
+            f"{entry.target}: the name db.slow doesn't resolve in time",
+        )
+    assert asked == ["db.slow"]  # one thread, whoever asks
+    begin(0.3)
+    with pytest.raises(FailedError, match="the resolver is silent"):
+        await probe_of("dns://db.slow", 0.3).look(tools)
+    others = [asyncio.create_task(tools.names.lookup(f"{number}.slow")) for number in range(3)]
+    await asyncio.sleep(0)
+    begin(0.3)
+    with pytest.raises(UnknownError, match="others don't resolve"):  # all threads are busy: nobody asked
+        await probe_of("dns://db.fine", 0.3).look(tools)
+    release.set()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+async def test_a_silent_address_leaves_time_for_the_others(
+    tools: Tools, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as full:  # nobody takes from its queue: further connections are not answered
+        full.bind(("127.0.0.2", 0))
+        port = full.getsockname()[1]
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.2", port))
+        with socket.create_server(("127.0.0.1", port)):
+
+            async def both(self: Names, host: str) -> list[Place]:
+                return [(socket.AF_INET, ("127.0.0.2", 0)), (socket.AF_INET, ("127.0.0.1", 0))]
+
+            monkeypatch.setattr(Names, "lookup", both)
+            begin(1.0)
+            async with asyncio.timeout(1.0):
+                assert await probe_of(f"tcp://db:{port}", 1.0).look(tools) == "takes connections"
+        for each in waiting:
+            each.close()
+
+
+async def test_what_relay_itself_lacks_is_unknown_never_down(
+    look: Look, tools: Tools, listen: Listen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = await listen(b"+PONG\r\n", ask=b"PING\r\n")
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen(1)
+        await tools.names.lookup("localhost")  # its thread is there
+
+        def none(*_: object, **__: object) -> socket.socket:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        monkeypatch.setattr("socket.socket", none)
+        checks: tuple[Check, ...] = (
+            f"tcp://localhost:{port}",
+            f"http://127.0.0.1:{port}/",
+            f"http://localhost:{port}/",
+            f"tls://localhost:{port}",
+            f"redis://localhost:{port}",
+            f"unix://{path}",
+        )
+        for check in checks:
+            with pytest.raises(UnknownError, match="too many open files"):
+                await look(check)
+        monkeypatch.undo()
+
+
+async def test_no_thread_for_it_is_unknown_never_down(
+    look: Look, tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    probe = probe_of(FileCheck(file=File(path="/etc/passwd")), 3.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none)
+        for _ in range(2):
+            with pytest.raises(UnknownError, match="can't start a thread"):
+                await probe.look(tools)
+    assert "bytes" in await probe.look(tools)
+
+
+async def test_a_full_queue_of_a_unix_socket(look: Look, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as waiting:
+        server.bind(str(tmp_path / "s"))
+        server.listen(0)
+        waiting.connect(str(tmp_path / "s"))
+        with pytest.raises(FailedError, match="queue of connections is full"):
+            await look(f"unix://{tmp_path}/s")
+
+
+async def test_a_socket_of_packets(look: Look, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+        server.bind(str(tmp_path / "s"))
+        server.listen(1)
+        assert await look(f"unix://{tmp_path}/s") == "takes connections"
+
+
 async def test_sockets_of_either_kind(look: Look, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as stream, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as gram:
         stream.bind(str(tmp_path / "s"))
@@ -76,6 +203,7 @@ async def test_sockets_of_either_kind(look: Look, tmp_path: Path) -> None:
 
 SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
 MYSQL = b"\x4a\x00\x00\x00\x0a8.0.36\x00"
+MYSQL_STRANGER = b"\x3b\x00\x00\x00\xff\x6a\x04Host '10.0.0.9' is not allowed to connect"
 MYSQL_FULL = b"\x17\x00\x00\x00\xff\x10\x04Too many connections"
 
 
@@ -88,6 +216,7 @@ MYSQL_FULL = b"\x17\x00\x00\x00\xff\x10\x04Too many connections"
         ("postgres", SSL_REQUEST, b"N"),
         ("postgres", SSL_REQUEST, b"S"),
         ("mysql", b"", MYSQL),
+        ("mysql", b"", MYSQL_STRANGER),
         ("ssh", b"", b"SSH-2.0-OpenSSH_9.2\r\n"),
         ("ssh", b"", b"a banner\r\nSSH-2.0-OpenSSH_9.2\r\n"),
     ],
@@ -114,6 +243,19 @@ async def test_a_service_that_takes_connections_and_does_not_serve(
     port = await listen(say, ask=ask)
     with pytest.raises(FailedError, match=words):
         await look(f"{scheme}://127.0.0.1:{port}")
+
+
+async def test_the_lines_before_an_ssh_greeting_may_come_first(look: Look) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for part in (b"a banner\r\n", b"SSH-2.", b"0-OpenSSH_9.2\r\n"):
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        assert await look(f"ssh://127.0.0.1:{server.sockets[0].getsockname()[1]}") == "answers"
 
 
 async def test_a_backlog_that_takes_connections_for_a_program_that_hangs(look: Look) -> None:
