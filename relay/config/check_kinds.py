@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,7 +15,11 @@ from relay.config.nodes import Scalar
 from relay.config.scalars import digits, line, text
 from relay.values import parse_size
 
-_HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})|\[[0-9A-Fa-f:.]+\]")
+_NAME: Final = re.compile(
+    r"(?=.{1,254}$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?"
+)
+_ADDRESS: Final = re.compile(r"\[[0-9A-Fa-f:.]+\]")
+_SOCKET_PATH: Final = 107  # bytes that the kernel takes
 _ALLOWED: Final = "tcp tls http https unix dns smtp redis postgres mysql ssh"
 
 
@@ -26,9 +31,15 @@ def check_url(node: Scalar) -> str:
         raise ValueError(
             f"{node.given} is no check: write tcp://host:port, https://host/path, unix:///path ..."
         )
+    if "@" in rest.partition("/")[0]:  # what was given isn't shown: it may hold a password
+        raise ValueError("a check's URL takes no user and no password")
+    if "${" in given:
+        raise ValueError(f"{node.given}: a check's URL takes no secrets")
     if scheme == "unix":
-        if not rest.startswith("/"):
-            raise ValueError(f"{node.given} names no socket: write unix:///run/app.sock")
+        if not rest.startswith("/") or len(os.fsencode(rest)) > _SOCKET_PATH:
+            raise ValueError(
+                f"{node.given} names no socket: write unix:///run/app.sock, at most {_SOCKET_PATH} bytes"
+            )
     elif scheme in {"http", "https"}:
         _check_page(node, given)
     elif scheme == "dns":
@@ -81,8 +92,16 @@ def share(node: Scalar) -> str:
         if not re.fullmatch(r"\d{1,2}(?:\.\d+)?|100", number):
             raise ValueError(f"{node.given} is no share: write 10% or 500MiB")
         return given
-    parse_size(given)
+    if parse_size(given) and given.isdigit():
+        raise ValueError(f"{node.given} is bytes: write {given}%, {given}MiB or {given}B")
     return given
+
+
+def file_mode(node: Scalar) -> str:
+    """Permissions of a file, in octal as chmod has them."""
+    if not re.fullmatch(r"0?[0-7]{3,4}", node.text):
+        raise ValueError(f"{node.given} is no mode: write 0640")
+    return node.text
 
 
 def cron(node: Scalar) -> str:
@@ -99,12 +118,14 @@ def _check_page(node: Scalar, given: str) -> None:
         raise ValueError(f"{node.given} is no URL: {error}") from None
     if not host or port == 0 or any(letter.isspace() for letter in given):
         raise ValueError(f"{node.given} is no URL: write http://127.0.0.1:8080/health")
-    if parts.username is not None or parts.fragment:
-        raise ValueError("a check's URL takes no user and no fragment")
+    if parts.fragment:
+        raise ValueError("a check's URL takes no fragment")
+    if ":" not in host and host.isascii():
+        _check_host(node, host, "http://127.0.0.1:8080/health")
 
 
 def _check_host(node: Scalar, host: str, example: str) -> None:
-    if not _HOST.fullmatch(host):
+    if not (_NAME.fullmatch(host) or _ADDRESS.fullmatch(host)):
         raise ValueError(f"{node.given} names no host: write {example}")
 
 

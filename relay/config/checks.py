@@ -17,13 +17,15 @@ UnitName = Annotated[str, Meta(extra={"kind": "unit"})]
 Restarted = Annotated[str, Meta(extra={"kind": "restarted unit"})]
 Word = Annotated[str, Meta(extra={"kind": "argument"})]
 Share = Annotated[str, Meta(extra={"kind": "share"})]  # 500MiB, or 10%
-Mode = Annotated[str, Meta(extra={"kind": "mode"})]
+Mode = Annotated[str, Meta(extra={"kind": "file mode"})]
 Cron = Annotated[str, Meta(extra={"kind": "cron"})]
 Zone = Annotated[str, Meta(extra={"kind": "zone"})]
 Time = Annotated[Duration, Meta(gt=0)]
+Wait = Annotated[Duration, Meta(ge=0)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=1, le=1000)]
 Status = Annotated[int, Meta(ge=100, le=599)]
+ExitStatus = Annotated[int, Meta(ge=0, le=255)]
 
 SCHEMES: Final[dict[str, int]] = {  # with the port where none is named; 0: one must be
     "tcp": 0,
@@ -106,7 +108,7 @@ class CommandCheck(Struct, frozen=True, kw_only=True):
     """A command that ends with the right status, and prints the right thing. Never through a shell."""
 
     command: Annotated[tuple[Word, ...], Meta(min_length=1)]
-    status: Annotated[int, Meta(ge=0, le=255)] = 0
+    status: Annotated[tuple[ExitStatus, ...], Meta(min_length=1)] = (0,)  # any of them
     output: Expected = ""
 
     def problems(self) -> Problems:
@@ -118,11 +120,16 @@ class CommandCheck(Struct, frozen=True, kw_only=True):
 class File(Struct, frozen=True, kw_only=True):
     """A file that is there, and as it should be."""
 
-    path: FilePath
+    path: FilePath  # its name may be a glob: the newest counts
     age: Duration = 0.0  # it was written within that time; 0: whenever
     size: Size = 0  # at least
     max_size: Size = 0  # at most; 0: any
     mode: Mode | None = None
+
+    def problems(self) -> Problems:
+        """What no single field shows: (field, what is wrong with it)."""
+        is_empty = bool(self.max_size) and self.max_size < self.size
+        return [("max_size", "`max_size` is less than `size`")] if is_empty else []
 
 
 class FileCheck(Struct, frozen=True, kw_only=True):
@@ -176,7 +183,7 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
 
     every: Time | None = None
     cron: Cron = ""
-    grace: Time = 60.0  # how late it may be
+    grace: Wait = 60.0  # how late it may be
     zone: Zone = ""  # of `cron`; default: the host's
 
     def problems(self) -> Problems:

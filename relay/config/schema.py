@@ -534,7 +534,7 @@ class Watch(Hours, frozen=True, kw_only=True):
     timeout: Time = 5.0
     failures: Count | MissesOf = 3  # in a row, or so many of the latest
     recovers: Count = 1  # successes in a row after which it is up again
-    start_grace: Time = 30.0  # after a restart, or relay's own start, until it must answer
+    start_grace: Wait = 30.0  # after a restart, or relay's own start, until it must answer
     depends_on: tuple[Name, ...] = ()  # other entries: while one of them fails, this one is not told of
     labels: dict[str, str] = field(default_factory=dict)
     level: Level = Level.ERROR

@@ -25,7 +25,10 @@ def found(check: Check, entry: str) -> list[str]:
         "{check: {command: [/usr/bin/true, -v], status: 0, output: fine}}",
         "{check: {file: {path: /x, age: 1h, size: 1KiB, mode: '0640'}}}",
         "{check: [{disk: {path: /, free: 5%}}, {memory: 200MiB}, {load: 8}]}",
-        "{heartbeat: {every: 1h, grace: 5m}}",
+        "{check: {file: {path: /tmp, mode: 1777}}}",
+        "{check: {command: [/usr/bin/true], status: [0, 1]}, start_grace: 0s}",
+        "{check: ['tcp://db_1.shop.:80', 'http://[::1]:80/@x', 'http://bücher.example/', 'dns://localhost']}",
+        "{heartbeat: {every: 1h, grace: 0s}}",
         "{heartbeat: {cron: '0 2 * * mon-fri', zone: Europe/Berlin}}",
         "{check: 'tcp://x:1', active: 'mon-fri 08:00-20:00', mute: ['02:00-03:00'], zone: UTC, module: a.*}",
         "{check: 'tcp://x:1', restart: orders-worker, mode: observe, to: ops, repeat: [10m, 1h]}",
@@ -45,6 +48,16 @@ def test_what_an_entry_can_say(check: Check, entry: str) -> None:
         ("{check: 'tcp://x:70000'}", "a number from 1 to 65535"),
         ("{check: 'gopher://x:70'}", "unknown kind of check 'gopher'"),
         ("{check: 'http://u:p@x/'}", "takes no user"),
+        ("{check: 'https://x/?token=${TOKEN}'}", "takes no secrets"),
+        ("{check: 'tcp://a..b:80'}", "names no host"),
+        ("{check: 'http://a..b/'}", "names no host"),
+        (f"{{check: 'tcp://{'x' * 64}:80'}}", "names no host"),
+        (f"{{check: 'unix:///{'x' * 108}'}}", "names no socket"),
+        ("{check: {disk: {path: /, free: 10}}}", "'10' is bytes: write 10%, 10MiB or 10B"),
+        ("{check: {memory: 5}}", "'5' is bytes"),
+        ("{check: {file: {path: /x, size: 10, max_size: 5}}}", "`max_size` is less than `size`"),
+        ("{check: {file: {path: /x, mode: 8888}}}", "is no mode"),
+        ("{check: {command: [/usr/bin/true], status: []}}", "must not be empty"),
         ("{check: localhost}", "is no check: write tcp://host:port"),
         ("{check: {process: {}}}", "write `name`, `pidfile` or `match`"),
         ("{check: {port_owner: {port: 80}}}", "write whose it must be"),
@@ -81,6 +94,16 @@ def test_what_an_entry_can_say(check: Check, entry: str) -> None:
 def test_nonsense_is_refused_with_what_is_allowed(check: Check, entry: str, words: str) -> None:
     problems = found(check, entry)
     assert any(words in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://:c4nary@db", "postgres://relay:c4nary@db/x", "http://u:c4nary@db:99999/", "dns://u:c4nary@db"],
+)
+def test_a_password_in_a_url_is_not_shown(check: Check, url: str) -> None:
+    (problem,) = found(check, f"{{check: '{url}'}}")
+    assert "no user and no password" in problem
+    assert "c4nary" not in problem
 
 
 def test_a_circle_of_dependencies(check: Check) -> None:

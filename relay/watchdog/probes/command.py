@@ -24,7 +24,7 @@ class CommandProbe:
         said = f": {shown(ran.output, 200)}" if ran.output else ""
         if ran.status is None and ran.why.startswith("could not be run"):
             raise UnknownError(ran.why)
-        if ran.status != self._check.status:
+        if ran.status not in self._check.status:
             raise FailedError(f"{ran.words}{said}")
         if self._check.output and not holds(self._check.output, ran.output):
             raise FailedError(f"{ran.words}, but printed something else{said}")

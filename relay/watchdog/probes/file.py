@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fnmatch
+import os
 import stat
 import time
 from pathlib import Path
+from typing import Final
 
 from relay.config.checks import File
 from relay.values import format_duration
-from relay.watchdog.probes.base import in_words
+from relay.watchdog.probes.base import refused
 from relay.watchdog.tools import Tools
 from relay.watchdog.verdict import FailedError, UnknownError
+
+_AHEAD: Final = 60.0  # seconds by which a file server's clock may be ahead of ours
 
 
 class FileProbe:
@@ -27,11 +34,11 @@ class FileProbe:
     def _judge(self, now: float) -> str:
         wanted = self._wanted
         try:
-            found = Path(wanted.path).stat()
-        except PermissionError:
-            raise UnknownError("relay may not look there") from None
+            found = _newest(Path(wanted.path))
         except OSError as error:
-            raise FailedError(in_words(error)) from None
+            raise refused(error) from None
+        if wanted.age and found.st_mtime > now + _AHEAD:
+            raise UnknownError("was written in a time to come: a clock was wrong")
         age = max(0.0, now - found.st_mtime)
         if wanted.age and age > wanted.age:
             raise FailedError(f"was last written {format_duration(age)} ago")
@@ -43,3 +50,18 @@ class FileProbe:
         if wanted.mode is not None and mode != int(wanted.mode, 8):
             raise FailedError(f"has mode {mode:04o}, not {wanted.mode}")
         return f"{found.st_size} bytes, written {format_duration(age)} ago"
+
+
+def _newest(path: Path) -> os.stat_result:
+    """Of that file; where its name is a glob, as of backups that carry their date, of the newest."""
+    if not set("*?") & set(path.name):
+        return path.stat()
+    found = []
+    with os.scandir(path.parent) as entries:
+        for each in entries:
+            if fnmatch.fnmatchcase(each.name, path.name):
+                with contextlib.suppress(FileNotFoundError):  # it is just being cleared away
+                    found.append(each.stat())
+    if not found:
+        raise FileNotFoundError(errno.ENOENT, "none")
+    return max(found, key=lambda each: each.st_mtime)

@@ -21,30 +21,39 @@ from relay.watchdog.verdict import FailedError
 _MOST: Final = 1024  # bytes
 
 
+_LINE: Final = re.compile(rb"[^\n]*\n")
+
+
 class Greeting(Struct, frozen=True):
     """What to say first, what a healthy service answers, and what to say at the end."""
 
     ask: bytes
     good: re.Pattern[bytes]
-    enough: int  # bytes after which the answer can be judged
+    whole: re.Pattern[bytes] = _LINE  # an answer that can be judged though it isn't good
     bye: bytes = b""
-    is_one_line: bool = True  # its end is enough too
 
 
 GREETINGS: Final[dict[str, Greeting]] = {
     # RFC 5321, 4.2: 220 ready; 421 and 554 refuse service.
-    "smtp": Greeting(b"", re.compile(rb"220[ -]"), _MOST, b"QUIT\r\n"),
+    "smtp": Greeting(b"", re.compile(rb"220[ -]"), bye=b"QUIT\r\n"),
     # Not an error of loading, or of a master that is down; NOAUTH: it works, and asks who we are.
-    "redis": Greeting(b"PING\r\n", re.compile(rb"\+PONG|-NOAUTH|-NOPERM|-DENIED"), _MOST),
-    # SSLRequest: one byte, S or N, from a server that serves (protocol-message-formats).
-    "postgres": Greeting(b"\x00\x00\x00\x08\x04\xd2\x16\x2f", re.compile(rb"[SN]"), 1),
+    "redis": Greeting(b"PING\r\n", re.compile(rb"\+PONG|-NOAUTH|-NOPERM|-DENIED")),
+    # StartupMessage, as pg_isready sends it. R: it asks who we are, or doesn't care. An E other than 53 (too
+    # many clients) and 57P (starting up, shutting down, recovering): it works, and refuses `postgres`.
+    "postgres": Greeting(
+        b"\x00\x00\x00\x29\x00\x03\x00\x00user\x00postgres\x00database\x00postgres\x00\x00",
+        re.compile(rb"R|E.{4}(?:[^C\x00][^\x00]*\x00)*C(?!53|57P)[0-9A-Z]{5}\x00", re.DOTALL),
+        re.compile(rb"[^RE]|E.{4}.*\x00\x00", re.DOTALL),
+    ),
     # Protocol::Handshake: length, sequence 0, version 10; an ERR packet (0xff): too many connections ...
     # 1129 and 1130: it works, and doesn't want to talk to this host.
     "mysql": Greeting(
-        b"", re.compile(rb"...\x00(?:\x0a|\xff[\x69\x6a]\x04)", re.DOTALL), 7, is_one_line=False
+        b"",
+        re.compile(rb"...\x00(?:\x0a|\xff[\x69\x6a]\x04)", re.DOTALL),
+        re.compile(rb".{7}", re.DOTALL),
     ),
     # RFC 4253, 4.2; lines before it are allowed.
-    "ssh": Greeting(b"", re.compile(rb"(?:.*\n)*SSH-[12]\.", re.DOTALL), _MOST, is_one_line=False),
+    "ssh": Greeting(b"", re.compile(rb"(?:.*\n)*SSH-[12]\.", re.DOTALL), re.compile(rb"HTTP/")),
 }
 
 
@@ -75,9 +84,7 @@ class GreetingProbe:
         if greeting.ask:
             await loop.sock_sendall(sock, greeting.ask)
         said = b""
-        while len(said) < greeting.enough and not greeting.good.match(said):
-            if b"\n" in said and greeting.is_one_line:
-                break
+        while len(said) < _MOST and not (greeting.good.match(said) or greeting.whole.match(said)):
             data = await loop.sock_recv(sock, _MOST)
             if not data:
                 break

@@ -43,7 +43,5 @@ class UnixProbe:
             await asyncio.get_running_loop().sock_connect(sock, self._path)
             try:
                 sock.getpeername()
-            except (
-                OSError
-            ):  # unix(7): connect() says EAGAIN, and asyncio takes that for a connection on its way
+            except OSError:  # unix(7): EAGAIN, which asyncio takes for a connection on its way
                 raise FailedError("its queue of connections is full") from None

@@ -247,6 +247,24 @@ async def test_a_file(look: Look, tmp_path: Path) -> None:
         await found(max_size=99)
     with pytest.raises(FailedError, match="has mode 0640, not 0600"):
         await found(mode="0600")
+    path.chmod(0o1640)
+    assert "100 bytes" in await found(mode="1640")
+    os.utime(path, (time.time() + 7200, time.time() + 7200))  # else it would be fresh for so long
+    with pytest.raises(UnknownError, match="a clock was wrong"):
+        await found(age=3600.0)
+
+
+async def test_of_files_whose_names_fit_the_newest_counts(look: Look, tmp_path: Path) -> None:
+    check = FileCheck(file=File(path=str(tmp_path / "db-*.dump"), age=3600.0, size=1))
+    with pytest.raises(FailedError, match="no such file"):
+        await look(check)
+    for name, hours in (("db-1.dump", 5), ("db-2.dump", 2), ("other", 0)):
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (time.time() - 3600 * hours,) * 2)
+    with pytest.raises(FailedError, match="was last written 2 h ago"):
+        await look(check)
+    (tmp_path / "db-3.dump").write_text("x")
+    assert "1 bytes" in await look(check)
 
 
 async def test_the_host(look: Look, tmp_path: Path) -> None:
@@ -268,7 +286,7 @@ async def test_the_host(look: Look, tmp_path: Path) -> None:
 async def test_a_command(look: Look) -> None:
     assert await look(CommandCheck(command=("true",))) == "ended well"
     assert await look(CommandCheck(command=("echo", "all fine"), output="/^all fine$/")) == "ended well"
-    assert await look(CommandCheck(command=("false",), status=1)) == "ended with status 1"
+    assert await look(CommandCheck(command=("false",), status=(0, 1))) == "ended with status 1"
     with pytest.raises(FailedError, match="ended with status 1"):
         await look(CommandCheck(command=("false",)))
     with pytest.raises(FailedError, match="printed something else: no"):

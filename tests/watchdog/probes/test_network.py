@@ -201,7 +201,9 @@ async def test_sockets_of_either_kind(look: Look, tmp_path: Path) -> None:
         await look(f"unix://{tmp_path}/x")
 
 
-SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
+STARTUP = b"\x00\x00\x00\x29\x00\x03\x00\x00user\x00postgres\x00database\x00postgres\x00\x00"
+STRANGER = b"E\x00\x00\x00\x40SFATAL\x00VFATAL\x00C28000\x00Mno pg_hba.conf entry\x00\x00"
+STARTING = b"E\x00\x00\x00\x40SFATAL\x00VFATAL\x00C57P03\x00Mthe database system is starting up\x00\x00"
 MYSQL = b"\x4a\x00\x00\x00\x0a8.0.36\x00"
 MYSQL_STRANGER = b"\x3b\x00\x00\x00\xff\x6a\x04Host '10.0.0.9' is not allowed to connect"
 MYSQL_FULL = b"\x17\x00\x00\x00\xff\x10\x04Too many connections"
@@ -213,8 +215,8 @@ MYSQL_FULL = b"\x17\x00\x00\x00\xff\x10\x04Too many connections"
         ("smtp", b"", b"220 mail.example.com ESMTP\r\n"),
         ("redis", b"PING\r\n", b"+PONG\r\n"),
         ("redis", b"PING\r\n", b"-NOAUTH Authentication required.\r\n"),
-        ("postgres", SSL_REQUEST, b"N"),
-        ("postgres", SSL_REQUEST, b"S"),
+        ("postgres", STARTUP, b"R\x00\x00\x00\x17\x00\x00\x00\nSCRAM-SHA-256\x00\x00"),
+        ("postgres", STARTUP, STRANGER),
         ("mysql", b"", MYSQL),
         ("mysql", b"", MYSQL_STRANGER),
         ("ssh", b"", b"SSH-2.0-OpenSSH_9.2\r\n"),
@@ -231,7 +233,9 @@ async def test_a_service_that_greets(look: Look, listen: Listen, scheme: str, as
     [
         ("smtp", b"", b"421 too busy\r\n", "says '421 too busy'"),
         ("redis", b"PING\r\n", b"-LOADING Redis is loading the dataset in memory\r\n", "LOADING"),
-        ("postgres", SSL_REQUEST, b"E", "says 'E'"),
+        ("postgres", STARTUP, STARTING, "the database system is starting up"),
+        ("postgres", STARTUP, STARTING.replace(b"57P03", b"53300"), "C53300"),
+        ("postgres", STARTUP, b"HTTP/1.1 400 Bad Request\r\n", "HTTP/1.1 400"),
         ("mysql", b"", MYSQL_FULL, "Too many connections"),
         ("ssh", b"", b"", "hangs up without a word"),
         ("redis", b"", b"HTTP/1.1 400 Bad Request\r\n", "HTTP/1.1 400"),
@@ -246,16 +250,21 @@ async def test_a_service_that_takes_connections_and_does_not_serve(
 
 
 async def test_the_lines_before_an_ssh_greeting_may_come_first(look: Look) -> None:
+    ended = asyncio.Event()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for part in (b"a banner\r\n", b"SSH-2.", b"0-OpenSSH_9.2\r\n"):
+        for part in (b"a banner\r\n", b"SSH-2.0-OpenSSH_9.2\r\n"):
             writer.write(part)
             await writer.drain()
             await asyncio.sleep(0.02)
+        await reader.read()
         writer.close()
         await writer.wait_closed()
+        ended.set()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         assert await look(f"ssh://127.0.0.1:{server.sockets[0].getsockname()[1]}") == "answers"
+        await ended.wait()
 
 
 async def test_a_backlog_that_takes_connections_for_a_program_that_hangs(look: Look) -> None:

@@ -80,6 +80,17 @@ async def test_what_is_no_http(look: Look, listen: Listen) -> None:
         await look(f"http://localhost:{silent}/")
 
 
+async def test_what_is_no_tls_and_what_breaks_off(look: Look, listen: Listen) -> None:
+    port = await listen(b"hello\n")
+    with pytest.raises(FailedError, match="no TLS: wrong version number"):
+        await look(f"https://localhost:{port}/")
+    header = b"X-Policy: " + b"x" * 20_000 + b"\r\nX-Policy: last\r\n"
+    port = await listen(b"HTTP/1.0 200 OK\r\n" + header + b"\r\nok")
+    assert (
+        await look(HttpCheck(url=f"http://localhost:{port}/", header={"X-Policy": "last"})) == "answers 200"
+    )
+
+
 async def test_nobody_listens(look: Look) -> None:
     with pytest.raises(FailedError, match="connection refused") as raised:
         await look("http://127.0.0.1:1/c4nary")
