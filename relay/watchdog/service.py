@@ -27,7 +27,7 @@ from relay.watchdog.lag import Lag
 from relay.watchdog.remedy import Choice, Plan, argv, command_line, forgiven, plan
 from relay.watchdog.standing import Moment, Turn, excused, judged, outage, restarted
 from relay.watchdog.tools import Tools
-from relay.watchdog.units import Unit
+from relay.watchdog.units import Unit, unasked
 from relay.watchdog.verdict import Kind, Verdict
 
 log = structlog.get_logger()
@@ -298,7 +298,7 @@ class Watchdog:
             entry.standing = replace(entry.standing, starting_until=0.0)
 
     async def _unit(self, entry: Entry) -> Unit | None:
-        """The unit behind it, as it stands; None if there is none, or it can't be asked."""
+        """The unit behind it, as it stands; None if there is none."""
         name = unit_behind(entry.watch)
         if not name:
             return None
@@ -306,7 +306,7 @@ class Watchdog:
             return await self._tools.units.state(name)
         except RelayError as error:
             log.info("unit_unknown", check=entry.name, error=str(error))
-            return None
+            return unasked(name)
 
     # --- what is told and kept ---
 
