@@ -123,6 +123,7 @@ def machine() -> Iterator[Machine]:
         machine.write("/usr/local/bin/listens", LISTENS)
         machine.write("/usr/local/bin/start-thing", STARTS, 0o755)
         machine.write("/usr/local/bin/mark", MARKS, 0o755)
+        machine.write("/usr/local/bin/hangs", "#!/bin/sh\nsleep 4711\ntrue\n", 0o755)
         machine.boot()
         machine.run("mkdir", "/var/lib/starts")
         machine.run("systemctl", "start", "sink.service")
@@ -301,12 +302,13 @@ def test_w06_with_the_bus_cut_nothing_is_down_and_nothing_restarted(machine: Mac
     assert until(lambda: starts(machine, "port") == first + 1, 30), machine.log()
 
 
-def test_what_a_remedy_started_outlives_relay(machine: Machine) -> None:
+def test_what_a_remedy_started_outlives_relay_and_a_look_that_hangs_does_not(machine: Machine) -> None:
     """`restart: [script]` where the script starts a daemon, as init scripts do."""
     watch(
         machine,
         "  thing: {check: 'tcp://127.0.0.1:7071', every: 1s, failures: 2, start_grace: 10s, "
         "restart: [/usr/local/bin/start-thing]}",
+        "  hangs: {check: {command: [/usr/local/bin/hangs]}, every: 1h, timeout: 10m}",
     )
     assert until(lambda: bool(told(machine, "thing recovered")), 60), machine.log()
     thing = machine.run("pgrep", "-f", "listens 7071").stdout
@@ -314,17 +316,23 @@ def test_what_a_remedy_started_outlives_relay(machine: Machine) -> None:
     def is_the_same() -> bool:
         return machine.run("pgrep", "-f", "listens 7071", check=False).stdout == thing
 
+    def looks() -> set[str]:
+        return set(machine.run("pgrep", "-f", "bin/hangs|sleep 4711", check=False).stdout.split())
+
     for command in (
         ["restart", "relay.service"],
         ["kill", "--kill-whom=main", "--signal=KILL", "relay.service"],  # all of the unit's would be all
         ["stop", "relay.service"],
     ):
         pid = machine.show("relay.service", "MainPID")
+        assert until(lambda: len(looks()) == 2, 30)
+        hung = looks()
         machine.run("systemctl", *command)
         if command[0] == "stop":
             assert is_the_same()
             machine.run("systemctl", "start", "relay.service")
         assert until(lambda pid=pid: machine.is_serving(pid), 30), machine.log()  # type: ignore[misc]
         assert is_the_same(), command
+        assert until(lambda hung=hung: not hung & looks(), 10), command  # type: ignore[misc]
     assert until(lambda: standing(machine, "thing") == "up", 30)
     assert lines(machine, "/var/lib/relay/thing.runs") == 1

@@ -42,7 +42,7 @@ def missing() -> str:
     if unable := _unable():
         return unable
     if not place().is_dir():
-        return "no system to boot: `make test-systemd` makes it" + (
+        return "no system to boot: `make test` makes it" + (
             "" if which("debootstrap") else " (needs debootstrap)"
         )
     return ""
