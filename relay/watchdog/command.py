@@ -17,6 +17,7 @@ from typing import Final
 from msgspec import Struct
 
 from relay.text import clean
+from relay.watchdog.leftovers import MARK, owner
 
 MOST_OUTPUT: Final = 1024 * 1024  # bytes after which it floods
 KEPT: Final = 16 * 1024  # bytes of output that are kept: its end
@@ -53,7 +54,7 @@ async def run(argv: Sequence[str], within: float, *, leave: bool = False) -> Ran
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output.writing,
             stderr=output.writing,
-            env=_environment(),
+            env=_environment() if leave else {**_environment(), MARK: owner()},
             cwd="/",
             start_new_session=True,
         )

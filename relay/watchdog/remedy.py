@@ -22,7 +22,7 @@ class Choice(enum.Enum):
     OBSERVE = "observe"  # it would have been restarted
     HOPELESS = "hopeless"  # a restart would not help: the wrong program holds the port ...
     STOPPED = "stopped"  # an administrator stopped the unit: that is respected
-    SYSTEMD = "systemd"  # systemd is at work on the unit itself: it is given time
+    SYSTEMD = "systemd"  # systemd is at work on the unit itself, or can't be asked about it: later
     SPENT = "spent"  # as often as allowed: it is given up from now on
     GIVEN_UP = "given up"  # it was given up before
     BUDGET = "budget"  # the whole host's restarts are used up: later
@@ -58,6 +58,9 @@ def plan(
         return Plan(Choice.HOPELESS, "it is not restarted: that would not help", record)
     if unit is not None and unit.is_stopped:
         return Plan(Choice.STOPPED, f"it is not restarted: {unit.words}", record)
+    if unit is not None and unit.is_unasked:
+        text = f"it is not restarted now: systemd can't be asked about {unit.name}"
+        return Plan(Choice.SYSTEMD, text, record)
     if unit is not None and unit.is_busy:
         return Plan(Choice.SYSTEMD, f"it is not restarted: {unit.words}, systemd is at work on it", record)
     return _within_limits(watch, record, remedies, all_restarts, now)

@@ -24,10 +24,11 @@ from relay.watchdog.command import Ran, run
 from relay.watchdog.entry import VERIFY_EVERY, Entry
 from relay.watchdog.evidence import gather, unit_behind
 from relay.watchdog.lag import Lag
+from relay.watchdog.leftovers import end_leftovers
 from relay.watchdog.remedy import Choice, Plan, argv, command_line, forgiven, plan
 from relay.watchdog.standing import Moment, Turn, excused, judged, outage, restarted
 from relay.watchdog.tools import Tools
-from relay.watchdog.units import Unit
+from relay.watchdog.units import Unit, unasked
 from relay.watchdog.verdict import Kind, Verdict
 
 log = structlog.get_logger()
@@ -96,6 +97,7 @@ class Watchdog:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._lag.run())
+                group.create_task(self._end_leftovers())
                 while True:
                     for entry in self._due():
                         group.create_task(self._turn(entry))
@@ -107,6 +109,12 @@ class Watchdog:
     async def run_once(self) -> None:
         """Look at all that is due, to the end of what follows from it."""
         await asyncio.gather(*(self._turn(entry) for entry in self._due()))
+
+    async def _end_leftovers(self) -> None:
+        """Of a relay that was killed; a /proc that hangs holds nothing up."""
+        with contextlib.suppress(OSError):
+            if ended := await self._tools.threads.call("leftovers", end_leftovers):
+                log.warning("leftovers_ended", processes=ended)
 
     # --- what others ask ---
 
@@ -298,7 +306,7 @@ class Watchdog:
             entry.standing = replace(entry.standing, starting_until=0.0)
 
     async def _unit(self, entry: Entry) -> Unit | None:
-        """The unit behind it, as it stands; None if there is none, or it can't be asked."""
+        """The unit behind it, as it stands; None if there is none."""
         name = unit_behind(entry.watch)
         if not name:
             return None
@@ -306,7 +314,7 @@ class Watchdog:
             return await self._tools.units.state(name)
         except RelayError as error:
             log.info("unit_unknown", check=entry.name, error=str(error))
-            return None
+            return unasked(name)
 
     # --- what is told and kept ---
 

@@ -8,12 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.booted import tree
 from tests.e2e.rig import until
@@ -45,12 +47,13 @@ exec env -i container=rig "PATH=$PATH" /lib/systemd/systemd --system --unit=mult
 """
 
 SINK = """\
-import http.server, json
+import http.server, json, time
 class Take(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        with open("/var/lib/sink.jsonl", "ab") as out:
-            out.write(body + b"\\n")
+        taken = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        taken["taken_at"] = time.time()
+        with open("/var/lib/sink.jsonl", "a") as out:
+            out.write(json.dumps(taken) + "\\n")
         self.send_response(200); self.end_headers(); self.wfile.write(b"ok")
     def log_message(self, *_): pass
 http.server.ThreadingHTTPServer(("127.0.0.1", 8099), Take).serve_forever()
@@ -60,15 +63,15 @@ http.server.ThreadingHTTPServer(("127.0.0.1", 8099), Take).serve_forever()
 class Machine:
     """`root` is where the system's files can be read and written from outside before it boots."""
 
-    def __init__(self, folder: Path, lower: Path) -> None:
-        self.folder = folder
-        self.lower = lower
+    def __init__(self) -> None:
+        self.folder = folder = Path(tempfile.mkdtemp(prefix="relay-booted-"))
+        self.lower = tree.place()
         self.upper = folder / "upper"  # what differs from the tree
         self._process: subprocess.Popen[bytes] | None = None
         self._init = 0
         hierarchy = tree.hierarchy()
         assert hierarchy is not None
-        self._cgroup = hierarchy / f"relay-rig-{os.getpid()}"
+        self._cgroup = hierarchy / folder.name
 
     def write(self, name: str, text: str, mode: int = 0o644) -> None:
         """A file of the system."""
@@ -85,21 +88,10 @@ class Machine:
         self._cgroup.mkdir(exist_ok=True)
         enter = f'echo $$ > {self._cgroup}/cgroup.procs && exec "$@"'
         places = [self.folder / "root", self.lower, self.upper, self.folder / "work"]
-        unshare = [
-            "unshare",
-            "--pid",
-            "--mount",
-            "--cgroup",
-            "--uts",
-            "--ipc",
-            "--net",
-            "--fork",
-            "--kill-child",
-        ]
         inside = ["bash", "-c", BOOT, "boot", *map(str, places)]
         with (self.folder / "boot.log").open("wb") as out:
             self._process = subprocess.Popen(
-                ["bash", "-c", enter, "enter", *unshare, *inside],
+                ["bash", "-c", enter, "enter", *tree.NAMESPACES, *inside],
                 stdout=out,
                 stderr=out,
                 stdin=subprocess.DEVNULL,
@@ -107,7 +99,7 @@ class Machine:
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         assert until(lambda: self._process is not None and bool(children.read_text()), 10)
         self._init = int(children.read_text())
-        assert until(self._up, 30, every=0.05), (self.folder / "boot.log").read_text()
+        assert until(self._up, 60, every=0.05), (self.folder / "boot.log").read_text()
 
     def _up(self) -> bool:
         assert self._process is not None
@@ -141,11 +133,30 @@ class Machine:
     def received(self) -> list[dict[str, Any]]:
         """What the sink accepted."""
         path = self.upper / "var/lib/sink.jsonl"
-        return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+        whole = path.read_text().rpartition("\n")[0] if path.exists() else ""
+        return [json.loads(line) for line in whole.splitlines()]
 
-    def install_relay(self, wheel: Path) -> None:
+    def times(self, unit: str, what: str) -> float:
+        """When that was, on the clock of time.monotonic()."""
+        return int(self.show(unit, f"{what}Monotonic")) / 1e6
+
+    def messages(self) -> list[str]:
+        """Their texts."""
+        return [each["message"] for each in self.received()]
+
+    def log(self, lines: int = 50) -> str:
+        """The last that relay and systemd said of it."""
+        shown = self.run("journalctl", "-u", "relay.service", "--no-pager", "-n", str(lines), check=False)
+        return shown.stdout
+
+    def is_serving(self, since_pid: str = "") -> bool:
+        """Whether relay is ready, as another process than that."""
+        state, pid = self.show("relay.service", "ActiveState"), self.show("relay.service", "MainPID")
+        return state == "active" and pid not in {"0", since_pid}
+
+    def install_relay(self) -> None:
         """As `pip install` would, before the system boots."""
-        with zipfile.ZipFile(wheel) as content:
+        with zipfile.ZipFile(_wheel(self.folder / "wheel")) as content:
             content.extractall(self.upper / tree.DEPENDENCIES.lstrip("/"))
         script = "#!/usr/bin/python3\nimport sys\nfrom relay.cli import main\nsys.exit(main())\n"
         self.write("/usr/bin/relay", script, 0o755)
@@ -156,44 +167,47 @@ class Machine:
         self.write("/etc/systemd/system/sink.service", unit)
 
     def halt(self) -> None:
-        """SIGRTMIN+14: power off. Then without asking."""
-        if self._process is None:
-            return
-        os.kill(self._init, signal.SIGRTMIN + 14)
-        try:
-            self._process.wait(15)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(10)
-        self._process = None
-        for _ in range(50):
-            for group in sorted(self._cgroup.rglob("*/"), key=lambda path: -len(path.parts)):
-                if group.is_dir():
-                    _rmdir(group)
-            if _rmdir(self._cgroup):
-                break
-            time.sleep(0.1)
+        """SIGRTMIN+14: power off. Then without asking; nothing is left, however far it came."""
+        if self._process is not None:
+            if self._init and self._process.poll() is None:
+                os.kill(self._init, signal.SIGRTMIN + 14)
+            try:
+                self._process.wait(15 if self._init else 0.1)
+            except subprocess.TimeoutExpired:
+                self._process.kill()  # and by that all in its namespaces
+                self._process.wait(10)
+            self._process = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+        assert until(lambda: _without_groups(self._cgroup), 10, every=0.1), self._cgroup
 
 
-def _rmdir(path: Path) -> bool:
-    try:
-        path.rmdir()
-    except OSError:
-        return not path.exists()
-    return True
+def _without_groups(path: Path) -> bool:
+    """Whether that control group is gone, with those in it; they go once their processes have."""
+    if not path.exists():
+        return True
+    below = (Path(folder) for folder, _, _ in os.walk(path, topdown=False))
+    for folder in below:
+        with suppress(OSError):
+            folder.rmdir()
+    return not path.exists()
 
 
 @contextmanager
-def booted(folder: Path, machine: Machine) -> Iterator[Machine]:
+def prepared() -> Iterator[Machine]:
+    """A machine with relay and a sink, to be booted; the test is skipped where that can't be."""
+    if why := tree.missing():
+        pytest.skip(why)
+    machine = Machine()
     try:
-        machine.boot()
+        machine.install_relay()
+        machine.add_sink()
         yield machine
     finally:
         machine.halt()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-def build_wheel(folder: Path) -> Path:
+def _wheel(folder: Path) -> Path:
+    folder.mkdir()
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=tree.TOP, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.booted import tree
-from tests.booted.machine import Machine, booted, build_wheel
+from tests.booted.machine import Machine, prepared
 from tests.e2e.rig import until
-
-pytestmark = pytest.mark.skipif(bool(tree.missing()), reason=tree.missing() or "it can be booted")
 
 RULES = """\
 store: /var/lib/relay/relay.db
@@ -45,31 +40,14 @@ DUMMY = "[Service]\nExecStart=/bin/sh /usr/local/bin/prints\n"
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
-    folder = Path(tempfile.mkdtemp(prefix="relay-booted-"))
-    machine = Machine(folder, tree.place())
-    (folder / "wheel").mkdir()
-    machine.install_relay(build_wheel(folder / "wheel"))
-    machine.add_sink()
-    machine.write("/var/log/app.log", "", 0o640)
-    machine.write("/etc/systemd/system/dummy.service", DUMMY)
-    machine.write("/usr/local/bin/prints", PRINTS)
-    with booted(folder, machine):
+    with prepared() as machine:
+        machine.write("/var/log/app.log", "", 0o640)
+        machine.write("/etc/systemd/system/dummy.service", DUMMY)
+        machine.write("/usr/local/bin/prints", PRINTS)
+        machine.boot()
         machine.run("chgrp", "adm", "/var/log/app.log")
         machine.run("systemctl", "start", "sink.service")
         yield machine
-
-
-def log_of(machine: Machine) -> str:
-    return machine.run("journalctl", "-u", "relay.service", "--no-pager", "-n", "50").stdout
-
-
-def messages(machine: Machine) -> list[str]:
-    return [each["message"] for each in machine.received()]
-
-
-def active(machine: Machine, since_pid: str = "") -> bool:
-    state, pid = machine.show("relay.service", "ActiveState"), machine.show("relay.service", "MainPID")
-    return state == "active" and pid not in {"0", since_pid}
 
 
 # The tests follow one another on one machine, as an administrator's day does.
@@ -84,11 +62,9 @@ def test_install_then_start(machine: Machine) -> None:
     machine.run("tee", "/etc/relay/credentials/path", given="hook-s3cret\n")
     machine.run("chmod", "0600", "/etc/relay/credentials/path")
     again = machine.run("relay", "install", "--now", check=False).stdout
-    assert machine.show("relay.service", "Result") == "success", log_of(machine)
+    assert machine.show("relay.service", "Result") == "success", machine.log()
     assert "kept  /etc/relay/rules.yaml" in again
-    began = time.monotonic()
-    assert until(lambda: active(machine), 10)
-    assert time.monotonic() - began < 5
+    assert until(machine.is_serving, 30), machine.log()
     assert machine.show("relay.service", "Result") == "success"
     assert machine.run("systemctl", "is-enabled", "relay.service").stdout == "enabled\n"
     # An administrator's view: nothing is wrong with the units as they were installed.
@@ -98,6 +74,18 @@ def test_install_then_start(machine: Machine) -> None:
     assert exposure.returncode == 0, exposure.stdout[-300:]
 
 
+def test_it_is_ready_in_two_seconds(machine: Machine) -> None:
+    """By systemd's own clock; a busy host may delay one start, not three."""
+
+    def took() -> float:
+        machine.run("systemctl", "restart", "relay.service")  # returns when it is ready
+        return machine.times("relay.service", "ActiveEnterTimestamp") - machine.times(
+            "relay.service", "ExecMainStartTimestamp"
+        )
+
+    assert any(took() <= 2 for _ in range(3))
+
+
 def test_a_file_of_group_adm_and_both_sockets_are_read(machine: Machine) -> None:
     machine.run("tee", "-a", "/var/log/app.log", given="ERROR in the file\n")
     machine.run("logger", "-u", "/run/relay/relay.sock", "-p", "user.err", "-t", "pay", "on the stream")
@@ -105,14 +93,14 @@ def test_a_file_of_group_adm_and_both_sockets_are_read(machine: Machine) -> None
         "logger", "-d", "-u", "/run/relay/relay.dgram", "-p", "user.err", "-t", "pay", "as a datagram"
     )
     wanted = {"in the file", "on the stream", "as a datagram"}
-    assert until(lambda: all(any(text in each for each in messages(machine)) for text in wanted), 10), (
-        messages(machine)
+    assert until(lambda: all(any(text in each for each in machine.messages()) for text in wanted), 30), (
+        machine.messages()
     )
 
 
 def test_a_unit_in_the_journal_needs_no_file(machine: Machine) -> None:
     machine.run("systemctl", "start", "dummy.service")
-    assert until(lambda: any("first line" in each for each in messages(machine)), 10), messages(machine)
+    assert until(lambda: any("first line" in each for each in machine.messages()), 30), machine.messages()
     (event,) = [each for each in machine.received() if "first line" in each["message"]]
     assert event["message"] == "first line\nTraceback (most recent call last):\nValueError: no"
     assert event["module"] == "orders.worker"
@@ -128,13 +116,16 @@ def test_a_hang_is_ended_and_started_again_in_time(machine: Machine) -> None:
     )
     machine.run("systemctl", "daemon-reload")
     machine.run("systemctl", "restart", "relay.service")
-    assert until(lambda: active(machine), 10)
-    pid = machine.show("relay.service", "MainPID")
-    machine.run("kill", "-STOP", pid)
-    began = time.monotonic()
-    assert until(lambda: active(machine, pid), 10, every=0.05)
-    took = time.monotonic() - began
-    assert took <= 2 + 2, took
+
+    def took() -> float:
+        pid = machine.show("relay.service", "MainPID")
+        began = time.monotonic()
+        machine.run("kill", "-STOP", pid)
+        assert until(lambda: machine.is_serving(pid), 30), machine.log()
+        return machine.times("relay.service", "ActiveEnterTimestamp") - began
+
+    assert any(took() <= 2 + 2 for _ in range(3))  # a busy host may delay one, not three
+    assert "Watchdog timeout" in machine.log()
 
 
 def test_no_writer_is_refused_while_relay_restarts(machine: Machine) -> None:
@@ -162,7 +153,7 @@ print("all taken")
         out, _ = writer.communicate(timeout=60)
     assert writer.returncode == 0, out
     wanted = {f"{kind} {number}" for kind in ("stream", "datagram") for number in range(300)}
-    assert until(lambda: wanted <= set(messages(machine)), 20), wanted - set(messages(machine))
+    assert until(lambda: wanted <= set(machine.messages()), 60), wanted - set(machine.messages())
 
 
 def test_twenty_kills_under_load_lose_nothing(machine: Machine) -> None:
@@ -184,10 +175,10 @@ with open("/var/log/app.log", "a", buffering=1) as out:
     def counted() -> Counter[str]:
         return Counter(each["message"] for each in machine.received()[before:])
 
-    assert until(lambda: wanted <= set(counted()), 30, every=0.2), (
+    assert until(lambda: wanted <= set(counted()), 60, every=0.2), (
         len(wanted - set(counted())),
-        messages(machine)[-3:],
-        log_of(machine),
+        machine.messages()[-3:],
+        machine.log(),
     )
     copies = counted()
     assert sum(copies[each] - 1 for each in wanted) <= 20  # a message a kill at most
@@ -201,50 +192,9 @@ def test_a_stop_is_a_stop_and_writers_wait_until_the_start(machine: Machine) -> 
     machine.run("systemctl", "start", "relay.socket")
     logger = ("logger", "-u", "/run/relay/relay.sock", "-p", "user.err", "-t", "pay", "came first")
     with machine.start(*logger) as early:
-        assert until(lambda: active(machine), 10)  # the socket starts it
-        early.communicate(timeout=10)
-    assert until(lambda: any("came first" in each for each in messages(machine)), 10)
-
-
-def test_relay_may_restart_the_units_of_its_rules_and_do_nothing_else(machine: Machine) -> None:
-    watchdog = "watchdog:\n  dummy: {check: 'tcp://127.0.0.1:1', restart: [systemctl, restart, dummy]}\n"
-    machine.run("tee", "/etc/relay/rules.yaml", given=RULES + watchdog)
-    said = machine.run("relay", "install").stdout
-    assert "replaced  /etc/polkit-1/rules.d/50-relay.rules" in said
-    assert "relay may restart dummy.service" in said
-
-    def as_relay(*command: str) -> int:
-        return machine.run("runuser", "-u", "relay", "--", *command, check=False).returncode
-
-    assert until(
-        lambda: as_relay("systemctl", "restart", "dummy.service") == 0, 5, every=0.5
-    )  # polkit rereads
-    assert as_relay("systemctl", "stop", "dummy.service") != 0
-    assert as_relay("systemctl", "restart", "sink.service") != 0
-    assert as_relay("systemctl", "start", "reboot.target") != 0
-    assert machine.run(
-        "runuser", "-u", "nobody", "--", "systemctl", "restart", "dummy", check=False
-    ).returncode
-    assert machine.show("dummy.service", "ActiveState") == "active"
-
-
-def test_the_watchdog_restarts_a_dead_unit_and_leaves_one_that_was_stopped(machine: Machine) -> None:
-    """As user relay, in its sandbox, by the polkit rule that was installed before."""
-    watchdog = (
-        "watchdog:\n  dummy: {check: {unit: dummy.service}, every: 1s, failures: 2, start_grace: 2s, "
-        "restart: dummy.service, to: people}\n"
-    )
-    machine.run("tee", "/etc/relay/rules.yaml", given=RULES + watchdog)
-    machine.run("relay", "reload")
-    first = machine.show("dummy.service", "MainPID")
-    machine.run("systemctl", "kill", "--signal=KILL", "dummy.service")
-    assert until(lambda: machine.show("dummy.service", "MainPID") not in {"0", first}, 20), log_of(machine)
-    assert until(lambda: any("dummy" in each and "recovered" in each for each in messages(machine)), 15)
-
-    machine.run("systemctl", "stop", "dummy.service")
-    time.sleep(8)  # it would have been restarted by now
-    assert machine.show("dummy.service", "ActiveState") == "inactive"
-    machine.run("systemctl", "start", "dummy.service")
+        assert until(machine.is_serving, 30)  # the socket starts it
+        early.communicate(timeout=30)
+    assert until(lambda: any("came first" in each for each in machine.messages()), 30)
 
 
 def test_secrets_are_root_s_and_are_not_in_the_journal(machine: Machine) -> None:

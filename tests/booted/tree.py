@@ -11,6 +11,8 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 import tomllib
 from pathlib import Path
 from shutil import which
@@ -19,23 +21,45 @@ TOP = Path(__file__).parent.parent.parent
 SUITE = "bookworm"
 PYTHON = "3.11"  # of that suite
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "libpam-systemd", "polkitd", "python3", "procps", "logrotate")
+AT_MOST = 480.0  # seconds for making it
+# Whoever is left in them is killed when their first process ends, and that one ends with us.
+OWN_NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
+NAMESPACES = [*OWN_NAMESPACES, "--cgroup", "--uts", "--ipc", "--net"]
+_TRY = """\
+set -e
+mount --make-rprivate /
+mount -t tmpfs tmpfs /tmp
+mkdir /tmp/lower /tmp/upper /tmp/work /tmp/root
+mount -t overlay overlay -o lowerdir=/tmp/lower,upperdir=/tmp/upper,workdir=/tmp/work /tmp/root
+mount -t proc proc /tmp/lower
+mount -t cgroup2 cgroup2 /tmp/upper
+"""
 DEPENDENCIES = "/usr/lib/python3/dist-packages"  # of relay: as the distribution's own packages lie
 
 
 def missing() -> str:
     """Why no system can be booted here; empty: one can."""
-    if os.geteuid() != 0:
-        return "needs root"
-    for program in ("unshare", "nsenter"):
-        if which(program) is None:
-            return f"needs {program}"
-    if hierarchy() is None:
-        return "needs the unified hierarchy of control groups"
+    if unable := _unable():
+        return unable
     if not place().is_dir():
-        return "no system to boot: `make test-systemd` makes it" + (
+        return "no system to boot: `make test` makes it" + (
             "" if which("debootstrap") else " (needs debootstrap)"
         )
     return ""
+
+
+def _unable() -> str:
+    """What of this host stands in the way."""
+    if os.geteuid() != 0:
+        return "needs root"
+    for program in ("unshare", "nsenter", "setpriv"):
+        if which(program) is None:
+            return f"needs {program}"
+    groups = hierarchy()
+    if groups is None or not os.access(groups, os.W_OK):
+        return "needs the unified hierarchy of control groups"
+    tried = subprocess.run([*NAMESPACES, "sh", "-c", _TRY], capture_output=True, text=True, check=False)
+    return f"can't have namespaces of its own: {tried.stderr.strip()}" if tried.returncode else ""
 
 
 def hierarchy() -> Path | None:
@@ -62,32 +86,44 @@ def dependencies() -> list[str]:
 
 def make() -> None:
     """Whole, or not at all."""
-    new = place().with_suffix(".new")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    include = f"--include={','.join(PACKAGES)}"
-    subprocess.run(
-        ["debootstrap", "--variant=minbase", include, SUITE, str(new)],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    machine = platform.machine()
+    place().parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix="new-", dir=place().parent))
+    new.chmod(0o755)
+    ends = time.monotonic() + AT_MOST
+    try:
+        _run([*OWN_NAMESPACES, "debootstrap", "--variant=minbase", *_included(), SUITE, str(new)], ends)
+        _run([*_pip(), f"--target={new}{DEPENDENCIES}", *dependencies()], ends)
+        for folder in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"):
+            shutil.rmtree(new / folder, ignore_errors=True)
+        new.rename(place())
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _run(command: list[str], ends: float) -> None:
+    """Killed when the time is up."""
+    left = max(1.0, ends - time.monotonic())
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=left)
+
+
+def _included() -> list[str]:
+    return [f"--include={','.join(PACKAGES)}"]
+
+
+def _pip() -> list[str]:
+    """Wheels for that suite's Python, whatever runs this."""
     wheels = ["--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}"]
-    wheels += [f"--platform={kind}_{machine}" for kind in ("manylinux2014", "manylinux_2_28")]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, f"--target={new}{DEPENDENCIES}", *wheels, *dependencies()], check=True)
-    for folder in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"):
-        shutil.rmtree(new / folder, ignore_errors=True)
-    new.rename(place())
+    wheels += [f"--platform={kind}_{platform.machine()}" for kind in ("manylinux2014", "manylinux_2_28")]
+    return [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wheels]
 
 
 def main() -> int:
-    if place().is_dir() or os.geteuid() != 0 or which("debootstrap") is None:
+    if place().is_dir() or (_unable() or which("debootstrap") is None):
         return 0  # the tests say what is missing
-    print(f"making a system to boot in {place()} (once, a minute or two) ...")
+    print(f"making a system to boot in {place()} (once, a minute or two) ...", flush=True)
     try:
         make()
-    except subprocess.CalledProcessError as error:
+    except (OSError, subprocess.SubprocessError) as error:
         print(f"that failed: {error}; the tests that need it will be skipped", file=sys.stderr)
     return 0
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
 from relay.config.checks import Allowance
 from relay.config.schema import Remedies
 from relay.models import CheckRecord
+from relay.watchdog.ending import Ending
 from relay.watchdog.remedy import Choice, argv, forgiven, plan
-from relay.watchdog.units import Unit
+from relay.watchdog.units import Unit, unasked
 from tests.watchdog.build import WALL, watch
 
 RESTARTED = watch(restart=("systemctl", "restart", "web"), max_restarts=Allowance(count=2, within=600.0))
@@ -15,8 +18,8 @@ DOWN = CheckRecord(name="web", down=True, since=WALL)
 HOST = Remedies()
 
 
-def unit(**fields: str) -> Unit:
-    usual = {
+def unit(**fields: Any) -> Unit:
+    usual: dict[str, Any] = {
         "name": "web.service",
         "load": "loaded",
         "active": "failed",
@@ -80,9 +83,13 @@ def test_observing_says_what_would_have_been_done(host: bool) -> None:  # noqa: 
 @pytest.mark.parametrize(
     ("state", "choice"),
     [
-        ({}, Choice.RESTART),
         ({"active": "inactive", "sub": "dead", "result": "success"}, Choice.STOPPED),
+        ({"active": "inactive", "sub": "dead", "result": "success", "ending": Ending.ASKED}, Choice.STOPPED),
+        ({"active": "inactive", "sub": "dead", "result": "success", "ending": Ending.ITSELF}, Choice.RESTART),
         ({"active": "inactive", "sub": "dead", "result": "exit-code"}, Choice.RESTART),
+        ({"ending": Ending.ASKED}, Choice.STOPPED),  # Java: a stop that ends with 143
+        ({"ending": Ending.ITSELF}, Choice.RESTART),
+        ({}, Choice.RESTART),
         ({"active": "activating", "sub": "auto-restart", "result": "exit-code"}, Choice.SYSTEMD),
         ({"active": "activating", "sub": "start", "result": "success"}, Choice.SYSTEMD),
         ({"active": "active", "sub": "running", "result": "success"}, Choice.RESTART),  # it runs, and hangs
@@ -90,8 +97,14 @@ def test_observing_says_what_would_have_been_done(host: bool) -> None:  # noqa: 
         ({"load": "not-found", "active": "inactive", "sub": "dead", "result": "success"}, Choice.HOPELESS),
     ],
 )
-def test_w05_what_the_units_state_means_for_the_remedy(state: dict[str, str], choice: Choice) -> None:
+def test_w05_what_the_units_state_means_for_the_remedy(state: dict[str, Any], choice: Choice) -> None:
     assert plan(RESTARTED, DOWN, HOST, [], WALL, unit=unit(**state)).choice is choice
+
+
+def test_w06_nothing_is_done_to_a_unit_that_systemd_cannot_be_asked_about() -> None:
+    made = plan(RESTARTED, DOWN, HOST, [], WALL, unit=unasked("web.service"))
+    assert made.choice is Choice.SYSTEMD
+    assert made.record is DOWN  # no restart is counted
 
 
 def test_what_a_restart_would_not_help_is_not_restarted() -> None:

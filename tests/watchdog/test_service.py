@@ -16,6 +16,7 @@ from relay.config.windows import window
 from relay.models import AlertState, Event, Level
 from relay.watchdog import told
 from relay.watchdog.desk import UnknownEntryError, WatchdogDesk
+from relay.watchdog.ending import Ending
 from relay.watchdog.units import Unit
 from relay.watchdog.verdict import NoRemedyError, UnknownError
 from tests.fakes import event
@@ -191,13 +192,24 @@ async def test_observing_changes_nothing(stage: Stage) -> None:
 
 
 async def test_a_unit_that_an_administrator_stopped_is_not_restarted(stage: Stage) -> None:
-    stage.units.unit = Unit("web.service", "loaded", "inactive", "dead", "success")
+    stage.units.unit = Unit("web.service", "loaded", "inactive", "dead", "success", ending=Ending.ASKED)
     await stage.open(stage.config(web=but(restart=script(stage, ""), unit="web")))
     stage.break_("web")
     await stage.run(300)
     assert runs(stage) == 0
     assert "it is not restarted: web.service was stopped" in (await stage.texts())[0]
     assert "unit: web.service was stopped" in (await stage.texts())[0]
+
+
+async def test_while_systemd_cannot_be_asked_no_restart_is_spent_and_then_relay_acts(stage: Stage) -> None:
+    await stage.open(stage.config(web=but(restart=script(stage, ""), unit="web")))
+    stage.break_("web")
+    await stage.run(300)
+    assert runs(stage) == 0
+    assert "it is not restarted now: systemd can't be asked about web.service" in (await stage.texts())[0]
+    stage.units.unit = Unit("web.service", "loaded", "failed", "failed", "exit-code")
+    await stage.run(120)
+    assert runs(stage) >= 1
 
 
 async def test_systemd_is_given_time_and_then_relay_acts(stage: Stage) -> None:

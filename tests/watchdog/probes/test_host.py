@@ -304,7 +304,7 @@ def systemctl(folder: Path, body: str) -> Units:
     path = folder / "systemctl"
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)
-    return Units(str(path))
+    return Units(str(path), journalctl="/does/not/exist")
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ def systemctl(folder: Path, body: str) -> Units:
         ("loaded", "activating", "auto-restart", "exit-code", FailedError, "activating (auto-restart)"),
         ("loaded", "deactivating", "stop-sigterm", "success", UnknownError, "deactivating"),
         ("loaded", "failed", "failed", "exit-code", FailedError, "web.service is failed (exit-code)"),
-        ("loaded", "inactive", "dead", "success", FailedError, "web.service was stopped"),
+        ("loaded", "inactive", "dead", "success", FailedError, "never started, stopped, or ended well"),
         ("masked", "inactive", "dead", "success", FailedError, "web.service is masked"),
         ("not-found", "inactive", "dead", "success", NoRemedyError, "web.service is not-found"),
     ],
