@@ -248,7 +248,7 @@ class App:
             self._store,
             self._clock,
             status=self._status,
-            alert_of=self._pipeline.book.get,
+            known=self._pipeline.known,
             counted=self._pipeline.meters.state,
             notice=self._dispatcher.notice,
             reload=self.reload,
