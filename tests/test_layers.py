@@ -30,6 +30,7 @@ LAYERS: list[set[str]] = [
     {
         "absence",
         "attempt",
+        "backlog",
         "book",
         "budget",
         "claims",
