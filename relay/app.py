@@ -29,6 +29,7 @@ from relay.backends.base import Backend, Door, Settings
 from relay.backends.http import open_session
 from relay.backends.mask import secrets_in
 from relay.backends.registry import build
+from relay.backlog import Backlog
 from relay.book import RecentIds
 from relay.clock import Clock, SystemClock
 from relay.config.schema import Config
@@ -112,6 +113,7 @@ class App:
         self._heart.join(Part("the watchdog", lambda: self._watchdog.turned_at))
         self._vitals = Vitals(clock, self._intake, self._pipeline.commit_seconds, self.report)
         self._pinger = Pinger(session, clock, rules.config.ping, self._unfit, self.report)
+        self._backlog = Backlog(clock, store.next_due, lambda: self._dispatcher.up, self.report)
         self._drill = Drill(store, clock, self._intake, lambda: self._rules.config, self.report)
         self._life = Life(
             store,
@@ -120,9 +122,10 @@ class App:
             events=self._pipeline.tally.total,
             tell=self._tell_of_absence,
         )
+        self._watchdog_desk = WatchdogDesk(self._watchdog, clock)
         self._verbs = {
             **self._desk().verbs(),
-            **WatchdogDesk(self._watchdog).verbs(),
+            **self._watchdog_desk.verbs(),
             **Muting(store, clock, self._intake, self._pipeline).verbs(),
         }
         self._port = Port(self._inside(), rules.config.http, self.report)
@@ -156,6 +159,7 @@ class App:
                         self._heart.run(),
                         self._vitals.run(),
                         self._pinger.run(),
+                        self._backlog.run(),
                         self._drill.run(),
                         self._life.run(),
                         self._follow_edits(),
@@ -212,6 +216,7 @@ class App:
         for program, number in await self._store.recent_ids(now - IDS_WINDOW, IDS_MOST):
             self._pipeline.ids.add(program, number)
         self._watchdog.remember(await self._store.checks())
+        await self._drill.recall()
         log.info("store_opened", live_alerts=len(self._pipeline.book), interrupted=recovered)
 
     def _ready(self) -> None:
@@ -248,7 +253,7 @@ class App:
             self._store,
             self._clock,
             status=self._status,
-            alert_of=self._pipeline.book.get,
+            known=self._pipeline.known,
             counted=self._pipeline.meters.state,
             notice=self._dispatcher.notice,
             reload=self.reload,
@@ -265,6 +270,7 @@ class App:
                 commit_seconds=self._pipeline.commit_seconds,
                 attempts=self._dispatcher.tally,
                 attempt_seconds=self._dispatcher.attempt_seconds,
+                look_seconds=self._watchdog.look_seconds,
             ),
             backend=self._backend,
             heed=partial(heed, self._dispatcher),
@@ -425,7 +431,10 @@ class App:
             "backends": self._dispatcher.status(),
             "http": self._port.status(),
             "vitals": self._vitals.status(),
+            "overdue": self._backlog.overdue,
             "ping": self._pinger.status(),
+            "drill": self._drill.status(),
+            "watchdog": self._watchdog_desk.status(),
             "store": await self._store.counts(),
         }
 

@@ -31,6 +31,11 @@ class Book:
         """The live alert of that fingerprint."""
         return self._live.get(fingerprint)
 
+    def some(self, fingerprints: Iterable[str]) -> dict[str, Alert]:
+        """Those of them that are live."""
+        found = ((key, self._live.get(key)) for key in fingerprints)
+        return {key: alert for key, alert in found if alert is not None}
+
     def by_id(self, number: int) -> Alert | None:
         """The live alert of that id."""
         return self._live.get(self._ids.get(number, ""))

@@ -22,6 +22,7 @@ from relay.meters import Meters
 from relay.models import Acknowledge, Alert, AlertState, EndSilence, Event, Order, Reason, Silence
 from relay.outbox.store import Store
 from relay.owing import Owing
+from relay.placing import linked
 from relay.routing import hush as hush_lines
 from relay.routing.decide import Around, Decision, decide, end, fold
 from relay.routing.escalation import acknowledged, audience, expected, next_step
@@ -37,7 +38,6 @@ from relay.watchdog import told
 log = structlog.get_logger()
 
 MOST_DUE: Final = 500  # alerts whose time has come, per transaction
-_COUNTED: Final = (Reason.WINDOW, Reason.ACKED)  # what an outage's events come to, were it no outage
 _UNEVENTFUL: Final = (Reason.WINDOW, Reason.QUIET, Reason.ACKED)  # the trace of what came before says more
 
 
@@ -93,8 +93,8 @@ class Deciding:
         if outcome.earlier:
             count = occurrence.count + outcome.earlier
             occurrence = structs.replace(occurrence, count=count, first=min(occurrence.first, outcome.since))
-        if any(map(told.is_pressing, outcome.told)):
-            occurrence = structs.replace(occurrence, pressing="what became of the remedy")
+        if pressing := next(filter(None, map(told.pressing, outcome.told)), ""):
+            occurrence = structs.replace(occurrence, pressing=pressing)
         new_id = before.id if before else self._store.next_ids(1)
         reached = audience(turn.rules.config, rule, before, turn.now, event)
 
@@ -111,7 +111,7 @@ class Deciding:
         if before is None:
             turn.commit.samples[decision.alert.id] = event
         decision = self._take(turn, decision, before, event, outcome.counted)
-        reason = Reason.LINKED if problem.linked and decision.reason in _COUNTED else decision.reason
+        reason = linked(decision.reason) if problem.linked else decision.reason
         problem.alert, problem.reason = decision.alert.id, reason.value
 
     async def _stands_no_more(self, turn: Turn, rule: Rule, before: Alert, outcome: Outcome) -> None:

@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from relay.clock import Clock
 from relay.control import Verb
-from relay.models import Alert, DeliveryState, Json
+from relay.models import DeliveryState, Json
 from relay.outbox.store import Store
+from relay.placing import Known
 from relay.reload import Prepared
 from relay.routing.hold import Hold, dumped
 
@@ -29,7 +30,7 @@ class Desk:
         clock: Clock,
         *,
         status: Callable[[], Awaitable[Json]],
-        alert_of: Callable[[str], Alert | None],
+        known: Callable[[], Known],
         counted: Callable[[str, str], Struct | None],
         notice: Callable[[str, float], None],
         reload: Callable[[], Awaitable[Prepared]],
@@ -38,7 +39,7 @@ class Desk:
         self._store = store
         self._clock = clock
         self._status = status
-        self._alert_of = alert_of
+        self._known = known
         self._counted = counted
         self._notice = notice
         self._reload = reload
@@ -51,6 +52,7 @@ class Desk:
             "reload": self._on_reload,
             "alerts": self._on_alerts,
             "alert": self._on_alert,
+            "known": self._on_known,
             "live": self._on_live,
             "seen": self._on_seen,
             "counted": self._on_counted,
@@ -83,10 +85,14 @@ class Desk:
             "deliveries": msgspec.to_builtins(await self._store.deliveries(alert=number)),
         }
 
+    async def _on_known(self, _: Json) -> Json:
+        """What decides, beside the rules, where an event belongs; for `relay explain`."""
+        known = self._known()
+        return {"down": list(known.down), "signature": known.signature}
+
     async def _on_live(self, request: Json) -> Any:
         """Live alerts by fingerprint, for `relay explain`."""
-        found = {key: self._alert_of(key) for key in request["fingerprints"]}
-        return {key: msgspec.to_builtins(alert) for key, alert in found.items() if alert}
+        return msgspec.to_builtins(self._known().live(request["fingerprints"]))
 
     async def _on_seen(self, request: Json) -> Any:
         """What came in lately, and what came of the latest attempt at each address, for `relay check`."""

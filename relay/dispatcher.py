@@ -60,6 +60,11 @@ class Dispatcher:
         """Names of backends known to be down."""
         return [name for name, lane in self.lanes.items() if lane.is_down]
 
+    @property
+    def up(self) -> Sequence[str]:
+        """Names of the others."""
+        return [name for name, lane in self.lanes.items() if not lane.is_down]
+
     def order(self, addresses: Sequence[Address], avoid: str = "") -> tuple[Address, ...]:
         """Addresses in order of preference, those whose backend is down (or to avoid) last."""
         bad = {*self.down, avoid}

@@ -12,12 +12,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
+import msgspec
 import structlog
+from msgspec import Struct, to_builtins
 
 from relay.clock import Clock
 from relay.config.schema import Config, SocketSource
 from relay.errors import StoreError
-from relay.models import Batch, Delivery, DeliveryState, Event, Level
+from relay.models import Batch, Delivery, DeliveryState, Event, Json, Level
 from relay.outbox.store import AlertRow, Store
 from relay.sources.intake import Intake
 from relay.templates import Report
@@ -28,7 +30,8 @@ MODULE: Final = "relay.drill"
 TEXT: Final = "DRILL {}: relay tests that it reaches you. Nothing is wrong, nothing is to be done."
 LABEL: Final = "drill"  # of the event: which drill it is
 HOUR: Final = 10  # of the day, in the host's zone
-NOTE: Final = "drill"  # under which the store remembers when the last one was
+NOTE: Final = "drill"  # under which the store remembers when the last one was ...
+RESULT: Final = "drill result"  # ... and how it ended
 LOOK: Final = 60.0  # seconds between looks at the clock, which may be set
 PATIENCE: Final = 300.0  # seconds until every message must have been accepted
 ANSWER: Final = 30.0  # seconds until the socket must have answered
@@ -67,6 +70,13 @@ def first_socket(config: Config) -> tuple[str, str]:
     return "", ""
 
 
+class Result(Struct, frozen=True):
+    """How a drill ended."""
+
+    at: float  # when it began
+    wrong: str = ""  # what went wrong; "": nothing did
+
+
 class Drill:
     """Runs the drills that the rules ask for."""
 
@@ -79,6 +89,20 @@ class Drill:
         self._intake = intake
         self._config = config
         self._report = report
+        self.last: Result | None = None  # None: there was none, as far as is known
+
+    def status(self) -> Json | None:
+        """For `relay status`."""
+        every = self._config().drill
+        if every is None:
+            return None
+        last = to_builtins(self.last)
+        return {"every": every, "last": last, "next_at": next_time(every, self._clock.now())}
+
+    async def recall(self) -> None:
+        """How the last one ended, also one of an earlier process. Raises a `StoreError`."""
+        known = await self._store.noted(RESULT)
+        self.last = msgspec.json.decode(known, type=Result) if known else None
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -103,19 +127,25 @@ class Drill:
 
     async def run_once(self) -> bool:
         """One drill; whether all went well."""
-        await self._store.note(NOTE, str(self._clock.now()))
+        began = self._clock.now()
+        await self._store.note(NOTE, str(began))
         mark = "".join(secrets.choice(LETTERS) for _ in range(8))
         log.info("drill_began", mark=mark)
         wrong, avoid = await self._send(mark), ""
         if not wrong:
             wrong, avoid = await self._outcome(mark)
+        self.last = Result(began, wrong)
+        self._tell(mark, wrong, avoid)
+        await self._store.note(RESULT, msgspec.json.encode(self.last).decode())
+        return not wrong
+
+    def _tell(self, mark: str, wrong: str, avoid: str) -> None:
         if wrong:
             log.error("drill_failed", mark=mark, why=wrong)
             self._report("drill", "drill", f"the drill failed: {wrong}", avoid=avoid)
-            return False
-        log.info("drill_passed", mark=mark)
-        self._report("drill", "drill", "the drill passed", cleared=True)
-        return True
+        else:
+            log.info("drill_passed", mark=mark)
+            self._report("drill", "drill", "the drill passed", cleared=True)
 
     async def _send(self, mark: str) -> str:
         """By the socket, as any program; what went wrong."""

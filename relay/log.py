@@ -36,9 +36,14 @@ def sign(name: str) -> None:
     _sign = f"relay-{name}" if name else ""
 
 
-def is_own(message: str, labels: Mapping[str, str]) -> bool:
-    """Whether a text is a line of this relay's own log, as it was printed or wrapped by others."""
-    return bool(_sign) and (_sign in message or labels.get("by") == _sign)
+def signature() -> str:
+    """What each line says now; "" where nothing was signed."""
+    return _sign
+
+
+def is_own(message: str, labels: Mapping[str, str], signature: str) -> bool:
+    """Whether a text is a line that was so signed, as it was printed or wrapped by others."""
+    return bool(signature) and (signature in message or labels.get("by") == signature)
 
 
 def _add_sign(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

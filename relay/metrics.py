@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from msgspec import Struct, field
 
@@ -55,6 +55,18 @@ class Family(Struct, frozen=True):
 def single(name: str, kind: Literal["counter", "gauge"], text: str, value: float) -> Family:
     """A family of one sample without labels."""
     return Family(name, kind, text, [Sample(value)])
+
+
+def labelled(
+    name: str,
+    kind: Literal["counter", "gauge"],
+    text: str,
+    labels: tuple[str, ...],
+    values: Mapping[tuple[Any, ...], float],
+) -> Family:
+    """A family of samples by the values of their labels."""
+    samples = [Sample(value, dict(zip(labels, map(str, key), strict=True))) for key, value in values.items()]
+    return Family(name, kind, text, samples)
 
 
 def spread(name: str, text: str, histograms: Iterable[tuple[Mapping[str, str], Histogram]]) -> Family:

@@ -8,9 +8,8 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.book import Book
 from relay.config.schema import Config, Hours, Match, Rule
-from relay.models import Alert, CheckRecord, Event, Level
+from relay.models import CheckRecord, Event, Level
 from relay.routing.calendar import gate_of, is_open
 from relay.routing.fingerprint import Fingerprint, fingerprint
 from relay.routing.matcher import Matcher
@@ -90,11 +89,8 @@ def key_of(event: Event, rule: Rule) -> Fingerprint:
     return Fingerprint(key, event.message.partition("\n")[0][:200])
 
 
-def alerts_of(
-    module: str, rules: Mapping[str, Rule], book: Book, operators: tuple[str, ...]
-) -> list[tuple[Rule, Alert]]:
-    """The live alerts of a check, each with its rule; that of an entry that is gone is the operators'."""
+def keys_of(module: str, rules: Mapping[str, Rule], operators: tuple[str, ...]) -> dict[str, Rule]:
+    """The fingerprints that a check's alerts may have, by rule; an entry that is gone is the operators'."""
     gone = () if module in rules else (Rule(name=module, to=operators),)
     stand_in = Event(time=0.0, source=told.WATCHDOG, module=module, level=Level.INFO, message="")
-    pairs = [(rule, book.get(key_of(stand_in, rule).key)) for rule in (*rules.values(), *gone)]
-    return [(rule, alert) for rule, alert in pairs if alert is not None]
+    return {key_of(stand_in, rule).key: rule for rule in (*rules.values(), *gone)}

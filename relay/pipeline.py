@@ -20,7 +20,6 @@ from msgspec import Struct, structs
 from relay import log as own_log
 from relay.book import Book, RecentIds
 from relay.clock import Clock
-from relay.config.schema import Rule
 from relay.deciding import MOST_DUE, Deciding
 from relay.errors import StoreBusyError, StoreFullError
 from relay.holds import Holds, due_of
@@ -39,20 +38,20 @@ from relay.models import (
     Position,
     Reason,
 )
-from relay.outages import Unwatched, Watched, alerts_of, key_of
+from relay.outages import Unwatched, Watched
 from relay.outbox.store import Commit, Store, StoredEvent, StoredHold
 from relay.owing import Outlets, Owing
+from relay.placing import Known, Role, place
 from relay.release import Release
 from relay.routing.decide import due
 from relay.routing.escalation import expected
 from relay.routing.fingerprint import Fingerprint
 from relay.routing.hold import Hold, dumped, restored
-from relay.routing.meters.kinds import subject
-from relay.rulebook import RELAY, Rules
+from relay.rulebook import Rules
 from relay.sources.intake import Intake
 from relay.turn import Problem, Turn
 from relay.unheard import Unheard
-from relay.watchdog import beats, told
+from relay.watchdog import beats
 
 log = structlog.get_logger()
 
@@ -203,6 +202,10 @@ class Pipeline:
         self.holds.reschedule()
         self.meters.reschedule()
 
+    def known(self) -> Known:
+        """What decides, beside the rules, where an event belongs."""
+        return Known(self.book.some, self._watched.down, own_log.signature())
+
     def waiting_positions(self) -> Sequence[Position]:
         """Positions handed over that aren't in the store yet."""
         return list(self._positions.values())
@@ -242,6 +245,7 @@ class Pipeline:
         problems: dict[str, Problem] = {}
         rows: list[tuple[Event, Problem | None]] = []
         checks: list[CheckRecord] = []
+        known = self.known()
         for batch in batches:
             checks += batch.checks
             for event in batch.events:
@@ -251,7 +255,7 @@ class Pipeline:
                 if event.program and beats.LABEL in event.labels and (record := self._watched.beat(event)):
                     checks.append(record)
                 owner: Problem | None = None
-                for problem in self._problems(rules, event, problems):
+                for problem in self._problems(rules, event, known, problems):
                     if owner is None or owner.rule.absent is not None:  # one that only looks on comes last
                         owner = problem
                 self.counts["matched" if owner else "unmatched"] += 1
@@ -261,68 +265,28 @@ class Pipeline:
                     self.tally[_counted_as(event, None)] += 1
         return Sorted(rules, batches, problems, rows, checks)
 
-    def _problems(self, rules: Rules, event: Event, problems: dict[str, Problem]) -> list[Problem]:
+    def _problems(
+        self, rules: Rules, event: Event, known: Known, problems: dict[str, Problem]
+    ) -> list[Problem]:
         """The problems that the event belongs to, known or new; it is counted in each."""
-        if told.is_over(event):
-            return self._ended(rules, event, problems)
-        taken, ends = self._route(rules, event)
-        found = self._covered(rules, event, problems) if taken and self._watched.down else []
-        if found:  # rules that only look on see it all the same
-            taken = [rule for rule in taken if rule.absent is not None]
-        for rule in (*taken, *(rule for rule in ends if rule not in taken)):
-            if event.source == told.WATCHDOG:
-                key = key_of(event, rule)
-            else:
-                self._serial += 1
-                key = subject(event, rule, serial=str(self._serial))
-            problem = problems.get(key.key)
+        self._serial += 1
+        placed = place(rules, event, known, self._serial)
+        if placed.is_own_line:
+            self.counts["own_lines"] += 1
+        found = []
+        for part in placed.parts:
+            problem = problems.get(part.problem.key)
             if problem is None:
-                problem = problems[key.key] = Problem(rule, key)
-            problem.events.append(event)
-            if rule in ends:
+                problem = Problem(part.rule, part.problem, linked=part.role is Role.LINKED)
+                problems[part.problem.key] = problem
+            if part.role is Role.OVER:
+                problem.over = event
+            else:
+                problem.events.append(event)
+            if part.role is Role.END:
                 problem.ending.add(id(event))
             found.append(problem)
         return found
-
-    def _ended(self, rules: Rules, event: Event, problems: dict[str, Problem]) -> list[Problem]:
-        """The check's alerts, by whatever rule they came: the event ends them."""
-        found = []
-        for rule, alert in alerts_of(event.module, rules.by_name, self.book, rules.config.operators):
-            known = Problem(rule, Fingerprint(alert.fingerprint, alert.title))
-            problem = problems.setdefault(alert.fingerprint, known)
-            problem.over = event
-            found.append(problem)
-        return found
-
-    def _covered(self, rules: Rules, event: Event, problems: dict[str, Problem]) -> list[Problem]:
-        """The alerts of the outage that the event belongs to: it is counted there, not told apart."""
-        if event.source in {RELAY, told.WATCHDOG}:
-            return []
-        name = rules.outages.outage_of(event, self._watched.down)
-        found = []
-        if not name:
-            return []
-        module, operators = told.module_of(name), rules.config.operators
-        for rule, alert in alerts_of(module, rules.by_name, self.book, operators):
-            known = Problem(rule, Fingerprint(alert.fingerprint, alert.title), linked=True)
-            problem = problems.setdefault(alert.fingerprint, known)
-            problem.events.append(event)
-            found.append(problem)
-        return found
-
-    def _route(self, rules: Rules, event: Event) -> tuple[Sequence[Rule], Sequence[Rule]]:
-        """The rules that take the event, and those of whose pair it is the end.
-
-        None takes what relay itself has logged, or it would go round.
-        """
-        found = rules.route(event)
-        if event.source == RELAY:
-            return found, ()
-        ends = rules.ruleset.ends(event)
-        if (found or ends) and own_log.is_own(event.message, event.labels):
-            self.counts["own_lines"] += 1
-            return (), ()
-        return found, ends
 
     async def _let_time_pass(self, turn: Turn, batch: Sorted) -> None:
         """What is due without an event: reminders, resolutions, steps, closing lines, what was held."""

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from relay.config.schema import Config, Rule
 from relay.models import Event
-from relay.outages import Outages
+from relay.outages import Outages, keys_of
 from relay.routing import own as own_rules
 from relay.routing.ruleset import Ruleset
 from relay.sources.scan.sieve import Sieves
@@ -27,6 +27,7 @@ class Rules(Struct, frozen=True):
     own: Rule  # takes relay's own events, whatever the rules say: they can't loop
     note: Rule  # takes those that are no trouble: told once, each by itself
     outages: Outages  # what the watchdog's entries say of their events
+    keys: dict[str, dict[str, Rule]] = field(default_factory=dict)  # by a check's module, once asked
     sieves: dict[str, Sieves] = field(default_factory=dict)  # by source: what its lines are scanned for
 
     @classmethod
@@ -52,3 +53,9 @@ class Rules(Struct, frozen=True):
             return (self.note if "note" in event.labels else self.own,)
         taken = self.ruleset.route(event)
         return self.outages.route(event, taken) if event.source == told.WATCHDOG else taken
+
+    def keys_of(self, module: str) -> dict[str, Rule]:
+        """The fingerprints that alerts of the check with that module may have, each with its rule."""
+        if module not in self.keys:
+            self.keys[module] = keys_of(module, self.by_name, self.config.operators)
+        return self.keys[module]

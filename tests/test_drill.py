@@ -110,6 +110,23 @@ async def test_all_well(stage: Stage) -> None:
     assert await stage.store.noted(NOTE) != ""
 
 
+async def test_how_it_ended_is_known_after_a_restart(stage: Stage) -> None:
+    await stage.drill.recall()
+    assert stage.drill.last is None
+    began = stage.clock.now()
+    stage.become = lambda _: []
+    await stage.run()
+    again = Drill(stage.store, stage.clock, stage.intake, lambda: stage.config, stage.reports)
+    await again.recall()
+    status = again.status()
+    assert status is not None
+    assert (status["every"], status["last"]["at"]) == ("weekly", began)
+    assert "told nobody" in status["last"]["wrong"]
+    assert status["next_at"] > began
+    stage.config = Config()
+    assert again.status() is None
+
+
 @pytest.mark.parametrize(
     ("made", "avoid", "words"),
     [

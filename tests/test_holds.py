@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from relay.config.schema import Config, Flap, Match, Person, Rule, Storm, Text
 from relay.config.windows import window
+from relay.explain import explain
 from relay.holds import Holds, due_of
 from relay.models import Alert, AlertState, Event, Level, Reason
+from relay.placing import Known
 from relay.routing.decide import Decision
-from relay.routing.explain import explain
 from tests.bench import day
 from tests.fakes import FakeSettings, event
 from tests.replay import Replay, accounted, named
@@ -322,7 +323,7 @@ async def test_explain_says_what_would_hold_it_back_and_changes_nothing() -> Non
     def judge(rule: Rule, decision: Decision, alert: Alert | None) -> Decision:
         return holds.judge(rules.config, rule, decision, alert, event("new"), now)
 
-    said = explain(rules.ruleset, rules.config, event("new"), replay.pipeline.book.get, now, judge=judge)
+    said = explain(rules, event("new"), Known(replay.pipeline.book.some), now, judge=judge)
     (route,) = said.json()["routes"]
     assert (route["reason"], route["told"]) == ("storm", [])
     assert route["held"] == {

@@ -30,6 +30,7 @@ LAYERS: list[set[str]] = [
     {
         "absence",
         "attempt",
+        "backlog",
         "book",
         "budget",
         "claims",
@@ -43,6 +44,7 @@ LAYERS: list[set[str]] = [
         "digest",
         "dispatcher",
         "drill",
+        "explain",
         "feedback",
         "feeds",
         "health",
@@ -54,6 +56,7 @@ LAYERS: list[set[str]] = [
         "owing",
         "ping",
         "pipeline",
+        "placing",
         "release",
         "reload",
         "rulebook",

@@ -11,10 +11,11 @@ import pytest
 from relay.book import RecentIds
 from relay.clock import FakeClock
 from relay.config.schema import Absent, Config, Distinct, Jump, Match, Pair, Rule, Text, Threshold
+from relay.explain import explain
 from relay.models import AlertState, Batch, Event, Level, Message, Reason
 from relay.outbox.sqlite import SqliteStore
 from relay.pipeline import Pipeline
-from relay.routing.explain import explain
+from relay.placing import Known
 from relay.routing.ruleset import Ruleset
 from relay.rulebook import Rules
 from relay.sources.intake import Intake
@@ -106,8 +107,8 @@ class Stage:
     def why(self, each: Event) -> str:
         """What `relay explain` says."""
         rules = self.pipeline.rules
-        live, counted = self.pipeline.book.get, self.pipeline.meters.state
-        said = explain(rules.ruleset, rules.config, each, live, self.clock.now(), counted=counted).json()
+        known, counted = Known(self.pipeline.book.some), self.pipeline.meters.state
+        said = explain(rules, each, known, self.clock.now(), counted=counted).json()
         return f"{said['reason']}: {said['routes'][-1]['why']}"
 
 

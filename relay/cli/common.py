@@ -23,11 +23,14 @@ SYSTEM_RULES: Final = "/etc/relay/rules.yaml"
 SYSTEM_CONTROL: Final = "/run/relay/control.sock"
 SYSTEM_SOCKET: Final = "/run/relay/relay.sock"
 
+_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 RED, YELLOW, GREEN = "31", "33", "32"
 COLOURS: Final = {
-    **dict.fromkeys(("error", "dead", "down"), RED),
-    **dict.fromkeys(("warning", "firing", "pending"), YELLOW),
-    **dict.fromkeys(("delivered", "up", "resolved"), GREEN),
+    **dict.fromkeys(("error", "dead", "down", "failed"), RED),
+    **dict.fromkeys(
+        ("warning", "firing", "pending", "unknown", "paused", "starting", "waiting", "late"), YELLOW
+    ),
+    **dict.fromkeys(("delivered", "up", "resolved", "held", "passed"), GREEN),
     "critical": "1;31",
 }
 
@@ -116,12 +119,12 @@ def sockets(path: str) -> tuple[str, str]:
     return event or SYSTEM_SOCKET, control or SYSTEM_CONTROL
 
 
-def ask(path: str, do: str, **request: Any) -> Any:
-    """Ask the running daemon; UnreachableError, RefusedError."""
+def ask(path: str, do: str, *, patience: float = 30.0, **request: Any) -> Any:
+    """Ask the running daemon, and wait `patience` seconds; UnreachableError, RefusedError."""
     where = sockets(path)[1]
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(30)
+            connection.settimeout(patience)
             connection.connect(where)
             connection.sendall(json.dumps({"do": do, **request}).encode() + b"\n")
             with connection.makefile("rb") as lines:
@@ -164,6 +167,15 @@ def when(seconds: float) -> str:
     moment = time.localtime(seconds)
     today = time.localtime()[:3] == moment[:3]
     return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M", moment)
+
+
+def since(seconds: float, now: float | None = None) -> str:
+    """A time with how long ago it was: `03:12:44 (2 h)`; `-` for never."""
+    if not seconds:
+        return "-"
+    ago = max(0.0, (time.time() if now is None else now) - seconds)
+    size, unit = next((size, unit) for size, unit in _UNITS if ago >= size or size == 1)
+    return f"{when(seconds)} ({ago // size:.0f} {unit})"
 
 
 def printable(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from relay.cli.common import (
@@ -18,11 +18,15 @@ from relay.cli.common import (
     parser,
     printable,
     rules_path,
+    since,
     table,
     when,
 )
 from relay.cli.muting import acked_words
+from relay.cli.watchdog import about
 
+SHOWN: Final = 20  # entries of the watchdog that `relay status` names
+WORST_FIRST: Final = ("down", "unknown", "waiting", "starting", "paused", "up")
 LEVELS: Final = {10: "debug", 20: "info", 25: "notice", 30: "warning", 40: "error", 50: "critical"}
 
 
@@ -145,6 +149,11 @@ def _status_text(data: dict[str, Any]) -> str:
     ]
     if http := data.get("http"):
         parts.append(f"http     {http['listen']}: {http['state']}, {http['requests']} requests")
+    parts += _watchdog_lines(data.get("watchdog"))  # a daemon of before an update says nothing of it
+    if ping := data.get("ping"):
+        parts.append(f"ping     {_ping_words(ping)}")
+    if drill := data.get("drill"):
+        parts.append(f"drill    {_drill_words(drill)}")
     if data["refused"]:
         parts.append(f"the edited rules were refused:\n{data['refused']}")
     backends = [
@@ -162,6 +171,49 @@ def _status_text(data: dict[str, Any]) -> str:
     parts += ["", *(_source_line(source) for source in data["sources"])]
     parts.append(f"log files are scanned by {data['scan']}")
     return "\n".join(parts)
+
+
+def _watchdog_lines(watchdog: dict[str, Any] | None) -> Iterator[str]:
+    """How many checks stand how; then those that aren't well, the worst first."""
+    if not watchdog or not watchdog["checks"]:
+        return
+    states = sorted(watchdog["states"].items(), key=lambda each: _badness(each[0]))
+    stand = ", ".join(f"{count} {coloured(state)}" for state, count in states)
+    if watchdog["gave_up"]:
+        stand += f"; {coloured(str(watchdog['gave_up']) + ' given up', 'down')}"
+    count = watchdog["checks"]
+    yield f"watchdog {count} check{'s' * (count != 1)}: {stand}"
+    unwell = sorted(watchdog["unwell"], key=lambda row: _badness(row["state"]))
+    width = max((len(row["name"]) for row in unwell[:SHOWN]), default=0)
+    for row in unwell[:SHOWN]:
+        state = coloured(f"{row['state']:8}", row["state"])
+        began = f"since {since(row['since'])}: " if row["since"] else ""
+        yield f"         {state} {row['name']:{width}}  {began}{about(row)}"
+    if len(unwell) > SHOWN:
+        yield f"         and {len(unwell) - SHOWN} more: relay watchdog list"
+
+
+def _badness(state: str) -> int:
+    return WORST_FIRST.index(state) if state in WORST_FIRST else len(WORST_FIRST)
+
+
+def _ping_words(ping: dict[str, Any]) -> str:
+    answered = f"answered {since(ping['answered_at'])}" if ping["answered_at"] else "no answer yet"
+    if ping["withheld"]:
+        return f"{coloured('withheld', 'down')}: {printable(ping['withheld'])}; {answered}"
+    if ping["failures"]:
+        count = ping["failures"]
+        return f"{coloured('failed', 'down')} {count} time{'s' * (count != 1)} in a row; {answered}"
+    return answered
+
+
+def _drill_words(drill: dict[str, Any]) -> str:
+    following = f"the next {when(drill['next_at'])}"
+    last = drill["last"]
+    if last is None:
+        return f"none yet, {following}"
+    outcome = f"{coloured('failed')}: {printable(last['wrong'])}" if last["wrong"] else coloured("passed")
+    return f"{since(last['at'])} {outcome}; {following}"
 
 
 def _source_line(source: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from datetime import time as time_of_day
 from typing import TYPE_CHECKING, Any, Final
@@ -32,8 +32,11 @@ from relay.cli.common import (
 if TYPE_CHECKING:
     from msgspec import Struct
 
-    from relay.models import Alert, Event
-    from relay.routing.explain import Judge
+    from relay.config.schema import Config, Rule
+    from relay.explain import Judge
+    from relay.models import Alert, Event, Level
+    from relay.placing import Known
+    from relay.routing.decide import Decision
     from relay.routing.hush import Hush
     from relay.rulebook import Rules
 
@@ -45,7 +48,8 @@ def main(name: str, given: Sequence[str]) -> int:
     arguments = parser(
         name,
         "Say which rule takes an event, whom it would reach, by which addresses, and why. "
-        "Live alerts are taken into account if the daemon runs.",
+        "Live alerts and outages are taken into account if the daemon runs. "
+        "`-m watchdog.NAME` alone is that check of the watchdog coming down.",
         'relay explain "2026-03-01 10:00:00,123 ERROR pay.refund: timeout after 3000 ms"',
     )
     add_event(arguments)
@@ -54,17 +58,15 @@ def main(name: str, given: Sequence[str]) -> int:
     options = arguments.parse_args(given)
     path = rules_path(options.config)
 
-    from relay.routing.explain import explain  # noqa: PLC0415 - heavy, and not for --help
+    from relay.explain import explain  # noqa: PLC0415 - heavy, and not for --help
 
     found = asked(options, path)
     if isinstance(found, int):
         return found
     rules, event, now = found
     hushed, judge = _hushed(path, rules, now), _judge(path, options.at, rules, event, now)
-    live, counted = _live(path, options.at), _counted(path, options.at)
-    explanation = explain(
-        rules.ruleset, rules.config, event, live, now, judge=judge, counted=counted, hushed=hushed
-    ).json()
+    known, counted = _known(path, options.at), _counted(path, options.at)
+    explanation = explain(rules, event, known, now, judge=judge, counted=counted, hushed=hushed).json()
     print(json.dumps(explanation, ensure_ascii=False, indent=2) if options.json else _text(explanation))
     return FINE
 
@@ -105,7 +107,7 @@ def asked(options: argparse.Namespace, path: str) -> tuple[Rules, Event, float] 
         return rules
     try:
         now = moment(options.at, time.time())
-        return rules, _event(options, line_parser(rules.config), now), now
+        return rules, _event(options, rules.config, line_parser(rules.config), now), now
     except ValueError as error:
         complain(error)
         return USAGE
@@ -131,7 +133,7 @@ def _next_time(text: str, now: datetime) -> datetime:
     return at if at > now else at + timedelta(days=7 if day else 1)
 
 
-def _event(options: argparse.Namespace, parse: Callable[[str], Event], now: float) -> Event:
+def _event(options: argparse.Namespace, config: Config, parse: Callable[[str], Event], now: float) -> Event:
     from msgspec import structs  # noqa: PLC0415 - with the rest
 
     from relay.models import Event, Level  # noqa: PLC0415
@@ -152,6 +154,8 @@ def _event(options: argparse.Namespace, parse: Callable[[str], Event], now: floa
         return structs.replace(event, **changes)
     if not (options.message or options.module):
         raise ValueError("give a log line, or an event by --module, --level and --message")
+    if not options.source and (fallen := _fallen(options, level, labels, config, now)):
+        return fallen
     return Event(
         time=now,
         source=options.source or "",
@@ -162,23 +166,47 @@ def _event(options: argparse.Namespace, parse: Callable[[str], Event], now: floa
     )
 
 
-def _live(path: str, at: str | None) -> Callable[[str], Alert | None]:
-    """The running daemon's alert of a fingerprint; none if it doesn't run, or another time is asked about."""
+def _fallen(
+    options: argparse.Namespace, level: Level | None, labels: Mapping[str, str], config: Config, now: float
+) -> Event | None:
+    """How the watchdog tells that the check with that module came down; None if there is no such."""
+    from msgspec.structs import replace  # noqa: PLC0415 - with the rest
 
-    def look(fingerprint: str) -> Alert | None:
-        import msgspec  # noqa: PLC0415 - with the rest
+    from relay.watchdog import told  # noqa: PLC0415
 
-        from relay.models import Alert  # noqa: PLC0415
+    for name, watch in config.watchdog.items():
+        if told.module_of(name) == options.module:
+            event = told.event(name, watch, told.DOWN, options.message or f"{name} is down", "", now)
+            return replace(event, level=level or event.level, labels={**event.labels, **labels})
+    return None
 
-        if at:
-            return None
-        try:
-            found = ask(path, "live", fingerprints=[fingerprint])
-        except (UnreachableError, RefusedError):
-            return None
-        return msgspec.convert(found[fingerprint], Alert) if fingerprint in found else None
 
-    return look
+def _known(path: str, at: str | None) -> Known:
+    """What the running daemon knows; nothing if it doesn't run.
+
+    Of another time than now no alerts and outages are known.
+    """
+    from relay.placing import Known  # noqa: PLC0415 - with the rest
+
+    try:
+        known = ask(path, "known")
+    except (UnreachableError, RefusedError):
+        return Known(lambda _: {})
+    if at:
+        return Known(lambda _: {}, signature=known["signature"])
+    return Known(lambda keys: _live(path, keys), known["down"], known["signature"])
+
+
+def _live(path: str, fingerprints: Iterable[str]) -> Mapping[str, Alert]:
+    """The running daemon's alerts of these fingerprints."""
+    import msgspec  # noqa: PLC0415 - with the rest
+
+    from relay.models import Alert  # noqa: PLC0415
+
+    try:
+        return msgspec.convert(ask(path, "live", fingerprints=list(fingerprints)), dict[str, Alert])
+    except (UnreachableError, RefusedError):
+        return {}
 
 
 def _waits(opens: float | None) -> str:
@@ -213,7 +241,12 @@ def _judge(path: str, at: str | None, rules: Rules, event: Event, now: float) ->
     holds = Holds(lambda hold: due_of(hold, rules.by_name, rules.config, now))
     with contextlib.suppress(UnreachableError, RefusedError):
         holds.load(map(restored, [] if at else ask(path, "holds")))
-    return lambda rule, decision, before: holds.judge(rules.config, rule, decision, before, event, now)
+
+    def judge(rule: Rule, decision: Decision, before: Alert | None) -> Decision:
+        by = None if rule.name == rules.own.name else rule  # as `Deciding` does
+        return holds.judge(rules.config, by, decision, before, event, now)
+
+    return judge
 
 
 def _hushed(path: str, rules: Rules, now: float) -> Callable[[Alert, Event], list[Hush]]:
@@ -246,26 +279,33 @@ def _text(data: dict[str, Any]) -> str:
     for step in data["steps"]:
         mark = {"matched": "->", "failed": "  ", "not reached": " ."}[step["outcome"]]
         lines.append(f"{mark} {step['rule']:{width}}  {step['outcome']}: {printable(step['why'])}")
-    if not data["routes"]:
+    if data["own_line"]:
+        lines += ["", "it is a line of relay's own log: no rule takes it, or it would go round"]
+    elif not data["routes"]:
         lines += ["", "no rule takes it: nobody is told"]
+    if data["outage"]:
+        lines += ["", f"{data['outage']} is down: it is counted into that outage, not told apart"]
     for route in data["routes"]:
-        lines += ["", f"rule {route['rule']!r}: {coloured(route['reason'])}: {route['why']}"]
-        if route["counted"]:
-            lines.append(f"  counted {'; '.join(map(printable, route['counted']))}")
-        lines.append(f"  same problem as  {printable(route['title'])}  ({route['fingerprint']})")
-        for hush in route["hushes"]:
-            until = f", until {when(hush['ends_at'])}" if hush["ends_at"] else ""
-            lines.append(f"  {hush['kind']} by {printable(hush['words'])}{until}")
-        for told in route["told"]:
-            way = ", then ".join(f"{backend} ({to})" for backend, to in told["addresses"])
-            lines.append(f"  tells {told['recipient']} by {way}")
-        for recipient, opens in route["waiting"].items():
-            lines.append(f"  {recipient} {_waits(opens)}")
-        if held := route["held"]:
-            until = f", until {when(held['until'])}" if held["until"] else ""
-            lines.append(
-                f"  held back from {', '.join(held['to'])} by {held['by']}: {printable(held['why'])}{until}"
-            )
-        if not route["told"]:
-            lines.append("  nobody is told now")
+        lines += ["", *_route_lines(route)]
     return "\n".join(lines)
+
+
+def _route_lines(route: dict[str, Any]) -> Iterator[str]:
+    """What becomes of it by one rule."""
+    yield f"rule {route['rule']!r}: {coloured(route['reason'])}: {printable(route['why'])}"
+    if route["counted"]:
+        yield f"  counted {'; '.join(map(printable, route['counted']))}"
+    yield f"  same problem as  {printable(route['title'])}  ({route['fingerprint']})"
+    for hush in route["hushes"]:
+        until = f", until {when(hush['ends_at'])}" if hush["ends_at"] else ""
+        yield f"  {hush['kind']} by {printable(hush['words'])}{until}"
+    for told in route["told"]:
+        way = ", then ".join(f"{backend} ({to})" for backend, to in told["addresses"])
+        yield f"  tells {told['recipient']} by {way}"
+    for recipient, opens in route["waiting"].items():
+        yield f"  {recipient} {_waits(opens)}"
+    if held := route["held"]:
+        until = f", until {when(held['until'])}" if held["until"] else ""
+        yield f"  held back from {', '.join(held['to'])} by {held['by']}: {printable(held['why'])}{until}"
+    if not route["told"]:
+        yield "  nobody is told now"

@@ -69,7 +69,7 @@ async def _rendered(
     from relay.routing.recipients import reached_by  # noqa: PLC0415 - heavy, and not for --help
 
     shown = []
-    taking = rules.ruleset.route(event)
+    taking = rules.route(event)
     for rule in taking:
         for reached in reached_by(rules.config, rule, now, event):
             for way in reached.addresses:

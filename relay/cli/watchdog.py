@@ -15,13 +15,17 @@ from relay.cli.common import (
     add_rules,
     answered,
     ask,
+    coloured,
     complain,
     parser,
     printable,
     rules_path,
+    since,
     table,
     when,
 )
+
+LONG: Final = 600.0  # seconds that a look may take: an entry may have many checks, each with its time limit
 
 
 def main(name: str, given: Sequence[str]) -> int:
@@ -29,7 +33,7 @@ def main(name: str, given: Sequence[str]) -> int:
     arguments = parser(
         name,
         "List the watchdog's checks, look at one now, leave one alone for a while; or print the polkit rule "
-        "that lets relay restart the units that the rules name.",
+        "that lets relay restart the units that the rules name. `check`: exit status 0 if it holds.",
         "relay watchdog pause orders-worker --for 30m",
     )
     arguments.add_argument("action", choices=tuple(_ACTIONS), nargs="?", default="list")
@@ -53,16 +57,16 @@ def _list(options: argparse.Namespace) -> int:
     elif not rows:
         print("no checks: `watchdog:` of the rules is empty")
     else:
-        print(table(("name", "state", "since", "restarts", "found"), [_row(row) for row in rows]))
+        print(table(("name", "state", "since", "judged", "restarts", "found"), [_row(row) for row in rows]))
     return FINE
 
 
 def _check(options: argparse.Namespace) -> int:
-    found = ask(rules_path(options.config), "watchdog_check", name=options.name)
+    found = ask(rules_path(options.config), "watchdog_check", patience=LONG, name=options.name)
     if options.json:
         print(json.dumps(found, ensure_ascii=False, indent=2))
     else:
-        print(f"{found['name']}: {found['outcome']}: {printable(found['text'])}")
+        print(f"{found['name']}: {coloured(found['outcome'])}: {printable(found['text'])}")
     return FINE if found["outcome"] == "held" else PROBLEM
 
 
@@ -102,16 +106,28 @@ def _done(options: argparse.Namespace, row: dict[str, Any], text: str) -> int:
 
 
 def _row(row: dict[str, Any]) -> tuple[str, ...]:
-    about = printable(row["text"] or row["target"])
-    if row["waits_for"]:
-        about = f"waits for {row['waits_for']}: {about}"
-    if row["gave_up"]:
-        about = f"given up (`relay watchdog resume {row['name']}`): {about}"
+    restarts = f"{row['restarts']} of {row['max_restarts']}" if row["max_restarts"] else "-"
+    return row["name"], row["state"], since(row["since"]), since(row["looked_at"]), restarts, about(row)
+
+
+def about(row: dict[str, Any]) -> str:
+    """What there is to know of an entry, the most important first."""
+    parts = []
     if row["resting"]:
         until = f" until {when(row['paused_until'])}" if row["resting"] == "paused" else ""
-        about = f"{row['resting']}{until}"
-    since = when(row["since"]) if row["since"] else "-"
-    return row["name"], row["state"], since, str(row["restarts"]), about
+        was = f", {row['standing']} before" if row["standing"] not in {"up", "starting"} else ""
+        parts.append(f"{row['resting']}{until}{was}")
+    if row["gave_up"]:
+        parts.append(f"given up (relay watchdog resume {row['name']})")
+    if row["waits_for"]:
+        parts.append(f"waits for {row['waits_for']}")
+    if row["failing"] and row["state"] == "up":
+        parts.append("fails, but isn't down yet")
+    if row["text"]:
+        parts.append(printable(row["text"]))
+    else:
+        parts.append(f"{printable(row['target'])}: not looked at yet")
+    return ": ".join(parts)
 
 
 _ACTIONS: Final = {"list": _list, "check": _check, "pause": _pause, "resume": _resume, "polkit": _polkit}

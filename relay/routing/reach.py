@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from relay.config.people import Recipient, address_of, members_of, ways_of
 from relay.config.problems import Problem
 from relay.config.schema import Config, Person, Rota, Rule, Way
+from relay.config.watched import OWN
 from relay.config.windows import DAYS
 from relay.models import Attempt, Event
 from relay.routing.calendar import NEVER, gate_of, opens_at, wall
@@ -39,7 +40,7 @@ def unmatched(ruleset: Ruleset, seen: Iterable[Event]) -> dict[str, list[Event]]
     missed: dict[str, list[Event]] = defaultdict(list)
     taken: set[str] = set()
     for event in seen:
-        if event.source == "relay":  # its own troubles go to the operators, whatever the rules say
+        if event.source in OWN:  # where no rule takes its own troubles and checks, the operators hear
             continue
         if ruleset.route(event):
             taken.add(event.module)

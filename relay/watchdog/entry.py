@@ -16,11 +16,14 @@ from relay.watchdog.patience import begin
 from relay.watchdog.probes.base import Probe, in_words
 from relay.watchdog.probes.choose import probe_of
 from relay.watchdog.standing import Moment, Standing, started
+from relay.watchdog.tally import Tally
 from relay.watchdog.tools import Tools
 from relay.watchdog.verdict import FailedError, Kind, NoRemedyError, UnknownError, Verdict
 
 VERIFY_EVERY: Final = 1.0  # seconds between looks after a restart, and after relay was held up
 BEATS_EVERY: Final = 5.0  # seconds between looks at whether a heartbeat is overdue
+PAUSED: Final = "paused"  # why an entry rests
+OUTSIDE: Final = "outside of its hours"
 _HELD_UP: Final = 0.25  # of a look's time limit, spent by a loop that stood still: the look says nothing
 
 
@@ -44,6 +47,7 @@ class Entry:
         self.is_blind = False  # it was told that it can't be judged
         self.resting = ""  # why it isn't looked at; "": it is
         self._began = now.mono
+        self.tally = Tally()
 
     @property
     def record(self) -> CheckRecord:
@@ -65,8 +69,8 @@ class Entry:
     def rests(self, now: float, *, is_open: bool) -> str:
         """Why it isn't looked at just now; empty if it is."""
         if self.record.paused_until > now:
-            return "paused"
-        return "" if is_open else "outside of its hours"
+            return PAUSED
+        return "" if is_open else OUTSIDE
 
     async def look(self, tools: Tools, lag: Lag, now: Moment) -> Verdict:
         """One look at everything that must hold; the first that doesn't decides."""

@@ -103,6 +103,11 @@ def forgiven(record: CheckRecord, watch: Watch, now: float) -> CheckRecord:
     return replace(record, gave_up=False, restarts=()) if record.gave_up and held else record
 
 
+def counted(record: CheckRecord, watch: Watch, now: float) -> int:
+    """The restarts that `max_restarts` counts now."""
+    return len(_recent(record.restarts, now, watch.max_restarts.within))
+
+
 def _recent(times: Iterable[float], now: float, within: float) -> tuple[float, ...]:
     """Those within the window; a clock that was set back has left none in the future."""
     return tuple(sorted(clamped for at in times if now - (clamped := min(at, now)) < within))

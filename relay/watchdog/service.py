@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from relay.clock import Clock
 from relay.config.schema import Config, Hours, Remedies, Watch
 from relay.errors import RelayError
+from relay.metrics import Histogram
 from relay.models import Batch, CheckRecord, Event
 from relay.values import format_duration
 from relay.watchdog import beats, told
@@ -62,6 +63,7 @@ class Watchdog:
     ) -> None:
         self.entries: dict[str, Entry] = {}
         self.turned_at = clock.monotonic()
+        self.look_seconds = Histogram()  # how long looks took, whatever came of them
         self._put = put  # into the intake
         self._clock = clock
         self._report = report
@@ -171,12 +173,19 @@ class Watchdog:
         if was:
             entry.standing = excused(entry.standing, entry.watch, now)
         verdict = await entry.look(self._tools, self._lag, now)
+        self._count(entry, verdict.kind, now)
         if verdict.kind is Kind.LATE:
             entry.next_at = min(entry.next_at, self._clock.monotonic() + VERIFY_EVERY)
             log.info("look_was_late", check=entry.name)
             return
         await self._take(entry, verdict)
         entry.next_at = min(entry.next_at, now.mono + entry.every)
+
+    def _count(self, entry: Entry, kind: Kind, began: Moment) -> None:
+        seconds = self._clock.monotonic() - began.mono
+        entry.tally.look(kind, seconds, self._clock.now())
+        if entry.watch.heartbeat is None:  # nothing was asked
+            self.look_seconds.observe(seconds)
 
     async def _take(self, entry: Entry, verdict: Verdict) -> None:
         """What a look leads to."""
@@ -230,6 +239,7 @@ class Watchdog:
         state = told.PRESSING if entry.remedy else told.STILL
         if entry.remedy:
             headline += f"\nthe restart did not help: {entry.remedy}"
+            entry.tally.results["still down"] += 1
         entry.remedy = ""
         await self._act(entry, verdict, state, headline)
 
@@ -237,6 +247,7 @@ class Watchdog:
         text = f"{entry.name} recovered after {_seconds(outage(entry.standing, self._now()))}"
         if entry.remedy:
             text += f" by the restart ({len(entry.record.restarts)} of {entry.watch.max_restarts.count})"
+            entry.tally.results["recovered"] += 1
         text += f": {verdict.text}"
         if entry.held_back:
             text += f"\nheld back meanwhile, as they depend on it: {', '.join(sorted(entry.held_back))}"
@@ -297,6 +308,7 @@ class Watchdog:
         )
 
     async def _restart(self, entry: Entry) -> None:
+        entry.tally.restarts += 1
         log.warning("restart_begun", check=entry.name, command=command_line(entry.watch))
         ran = await run(argv(entry.watch), entry.watch.restart_timeout, leave=True)
         log.warning("restart_ended", check=entry.name, outcome=ran.words)

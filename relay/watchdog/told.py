@@ -55,9 +55,10 @@ def is_over(event: Event) -> bool:
     return event.source == WATCHDOG and event.labels.get("state") in {OVER, UNWATCHED}
 
 
-def is_pressing(event: Event) -> bool:
-    """Whether the event is told at once, within whatever window."""
-    return event.source == WATCHDOG and event.labels.get("state") == PRESSING
+def pressing(event: Event) -> str:
+    """Why the event is told at once, within whatever window; "" if it isn't."""
+    is_so = event.source == WATCHDOG and event.labels.get("state") == PRESSING
+    return "what became of the remedy" if is_so else ""
 
 
 def _rule(name: str, watch: Watch, operators: tuple[str, ...]) -> Rule:

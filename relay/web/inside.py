@@ -22,6 +22,7 @@ class Tallies(Struct, frozen=True, kw_only=True):
     commit_seconds: Histogram
     attempts: Mapping[tuple[str, str], int]  # by (backend, outcome)
     attempt_seconds: Mapping[str, Histogram]  # by backend
+    look_seconds: Histogram  # of the watchdog
 
 
 class Inside(Struct, frozen=True, kw_only=True):

@@ -42,5 +42,6 @@ class Pages:
 
     async def _metrics(self, _: web.Request) -> web.Response:
         status = await self._inside.verbs["status"]({})
-        shown = exposition(families(status, self._inside.tallies, self._counts))
+        checks = await self._inside.verbs["watchdog"]({})
+        shown = exposition(families(status, checks, self._inside.tallies, self._counts))
         return web.Response(body=shown.encode(errors="replace"), headers={"Content-Type": CONTENT_TYPE})

@@ -52,6 +52,8 @@ def test_a_rule_that_takes_relays_own_log_does_not_loop(tmp_path: Path, sink: Si
         told = [each["message"] for each in sink.received]
         assert told == ["one event"], told
         assert relay.log.read_text().count("delivery_accepted") == 1
+        said = json.loads(relay.command("explain", "--json", line).stdout)
+        assert (said["own_line"], said["reason"]) == (True, "no_rule")
 
 
 def test_the_lines_of_another_relay_are_events_like_any_other(tmp_path: Path, sink: Sink) -> None:
@@ -108,6 +110,8 @@ def test_a_drill_goes_the_whole_way(tmp_path: Path, sink: Sink) -> None:
         assert until(lambda: "drill_passed" in relay.log.read_text(), 20)
         assert sum(each["message"].startswith("DRILL") for each in sink.received) == 1
         assert float(noted(tmp_path)) > time.time() - 60
+        last = json.loads(relay.command("status", "--json").stdout)["drill"]["last"]
+        assert (last["wrong"], last["at"] > time.time() - 60) == ("", True)
 
 
 def noted(folder: Path) -> str:

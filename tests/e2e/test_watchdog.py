@@ -154,6 +154,9 @@ def test_a_restart_is_verified_and_told_and_its_log_alerts_are_linked(stage: Sta
         assert "last words of the shop" in first
         assert "memory:" in first
         stage.relay.command("send", "-m", "shop.cart", "cannot reach the shop")
+        asked = ("explain", "-m", "shop.cart", "--message", "cannot reach it", "--json")
+        said = json.loads(stage.relay.command(*asked).stdout)
+        assert (said["outage"], said["reason"]) == ("shop", "linked")
         assert until(lambda: len(stage.told("recovered after")) == 1, 10)
         assert "by the restart (1 of 3)" in stage.told("recovered after")[0]["message"]
         assert not stage.told("cannot reach")
@@ -192,6 +195,11 @@ def test_it_gives_up_after_so_many_restarts_and_remembers_over_kill_9(stage: Sta
         assert len(stage.told("gives up")) == 1
         row = json.loads(stage.relay.command("watchdog", "--json").stdout)[0]
         assert row["gave_up"]
+        assert "given up (relay watchdog resume shop)" in stage.relay.command("status").stdout
+        with urllib.request.urlopen(f"http://127.0.0.1:{stage.http}/metrics", timeout=5) as answer:
+            metrics = answer.read().decode()
+        assert 'relay_check_state{check="shop",state="down"} 1\n' in metrics
+        assert 'relay_check_given_up{check="shop"} 1\n' in metrics
         assert stage.relay.command("watchdog", "resume", "shop").returncode == 0
         assert until(lambda: stage.runs.read_text() == "run\nrun\nrun\n", 10)
 

@@ -286,7 +286,7 @@ async def test_a_pause_a_maintenance_window_and_hours(stage: Stage) -> None:
     config = stage.config(web=WEB)
     await stage.open(config)
     await stage.run(20)
-    desk = WatchdogDesk(stage.watchdog).verbs()
+    desk = WatchdogDesk(stage.watchdog, stage.clock).verbs()
     await desk["watchdog_pause"]({"name": "web", "seconds": 600})
     stage.break_("web")
     await stage.run(300)
@@ -298,7 +298,7 @@ async def test_a_pause_a_maintenance_window_and_hours(stage: Stage) -> None:
     assert await stage.told() == []
     await stage.run(200)
     assert len(await stage.told()) == 1
-    desk = WatchdogDesk(stage.watchdog).verbs()
+    desk = WatchdogDesk(stage.watchdog, stage.clock).verbs()
     assert (await desk["watchdog_check"]({"name": "web"}))["outcome"] == "failed"
     assert (await desk["watchdog_resume"]({"name": "web"}))["paused_until"] == 0
     with pytest.raises(UnknownEntryError):

@@ -31,6 +31,8 @@ STATUS: Json = {
     "pipeline": {"events": {"repeated_ids": 2}, "live_alerts": 1, "waiting": 3, "full": False, "store": "ok"},
     "vitals": {"lag": 0.25, "commit_seconds": 0.001},
     "ping": {"answered_at": 1.5, "failures": 0, "withheld": ""},
+    "drill": {"every": "weekly", "last": {"at": 2.5, "wrong": "told nobody"}, "next_at": 9.0},
+    "overdue": {"a": 7.5},
     "sources": [
         {"source": "apps", "connections": 1, "refused": 0, "bad": {"bad_json": 2}},
         {"source": "shop", "files": 2, "behind": 10},
@@ -52,7 +54,11 @@ class House:
         self.clock = FakeClock()
         self.intake = Intake()
         self.asked: list[tuple[str, Json]] = []
-        self.answers: dict[str, Any] = {"status": STATUS, "reload": {"taken": True, "problems": []}}
+        self.answers: dict[str, Any] = {
+            "status": STATUS,
+            "reload": {"taken": True, "problems": []},
+            "watchdog": [],
+        }
         self.failing: BaseException | None = None
         self.backends: dict[str, Backend] = {}
         self.heard: list[tuple[str, Feedback]] = []
@@ -62,6 +68,7 @@ class House:
         self.events: list[Event] = []
         self.store_error: Exception | None = None
         self.links = Links(None)
+        self.looks = Histogram()
 
     def inside(self) -> Inside:
         verbs: tuple[str, ...] = (
@@ -73,6 +80,7 @@ class House:
             "delivery",
             "retry",
             "drop",
+            "watchdog",
         )
         verbs += ("ack", "silence", "silences", "end_silence", "preview")
         return Inside(
@@ -84,6 +92,7 @@ class House:
                 commit_seconds=Histogram(),
                 attempts=Counter({("a", "delivered"): 6}),
                 attempt_seconds={"a": Histogram()},
+                look_seconds=self.looks,
             ),
             backend=self.backends.get,
             heed=self._heed,

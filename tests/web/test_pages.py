@@ -55,4 +55,10 @@ async def test_metrics(client: Client) -> None:
     assert found["relay_intake_events"] == 3
     assert found["relay_config_last_reload_successful"] == 1
     assert found["relay_event_loop_lag_seconds"] == 0.25
+    assert found["relay_intake_full"] == 0
+    assert found["relay_store_commit_seconds_count"] == 0
+    assert found['relay_outbox_overdue_seconds{backend="a"}'] == 7.5
+    assert found["relay_ping_answered_timestamp_seconds"] == 1.5
+    assert found["relay_ping_withheld"] == 0
+    assert (found["relay_drill_timestamp_seconds"], found["relay_drill_successful"]) == (2.5, 0)
     assert found["process_resident_memory_bytes"] > 1e6

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
 from relay.config.schema import Config, Rule
 from relay.models import Address, Alert, Event, Json, Reason
-from relay.routing.decide import Around, Decision, decide, fold
+from relay.placing import Known, Part, Role, linked, place, trace
+from relay.routing.decide import Around, Decision, Occurrence, decide, end, fold
 from relay.routing.escalation import audience
 from relay.routing.fingerprint import Fingerprint
 from relay.routing.hush import Hush
 from relay.routing.meters.base import Arrived, Held, Outcome
-from relay.routing.meters.kinds import meter_of, subject
+from relay.routing.meters.kinds import meter_of
 from relay.routing.recipients import Reached
-from relay.routing.ruleset import Ruleset, Step
+from relay.routing.ruleset import Step
+from relay.rulebook import Rules
+from relay.watchdog import told
 
 Hushed = Callable[[Alert, Event], list[Hush]]  # what holds messages about that alert back
-LiveAlert = Callable[[str], Alert | None]  # the alert with that fingerprint, if one is live
 Counted = Callable[[str, str], Struct | None]  # what a rule has counted under a key
 
 
@@ -31,7 +33,7 @@ Judge = Callable[[Rule, Decision, Alert | None], Decision]  # the decision, as f
 
 
 class Route(Struct, frozen=True):
-    """What one rule that takes the event would make of it."""
+    """What becomes of one problem that the event belongs to."""
 
     rule: str
     fingerprint: Fingerprint
@@ -41,6 +43,7 @@ class Route(Struct, frozen=True):
     ended: str = ""  # why its alert is over then
     counted: tuple[str, ...] = ()
     hushes: tuple[Hush, ...] = ()  # everything that would hold its message back
+    role: Role = Role.PART
 
     @property
     def reason(self) -> Reason:
@@ -48,7 +51,7 @@ class Route(Struct, frozen=True):
         if self.held is not None:
             return self.held.reason
         assert self.decision is not None, "what isn't held is decided"
-        return self.decision.reason
+        return linked(self.decision.reason) if self.role is Role.LINKED else self.decision.reason
 
 
 class Explanation(Struct, frozen=True):
@@ -58,6 +61,8 @@ class Explanation(Struct, frozen=True):
     at: float
     steps: tuple[Step, ...]  # each rule, and why it takes the event or doesn't
     routes: tuple[Route, ...]  # empty: no rule takes it
+    outage: str = ""  # the watchdog's entry that is down, and into whose alert it is counted
+    is_own_line: bool = False  # it is a line of relay's own log: no rule takes it
 
     @property
     def reason(self) -> Reason:
@@ -72,6 +77,8 @@ class Explanation(Struct, frozen=True):
             "reason": self.reason.value,
             "steps": [to_builtins(step) for step in self.steps],
             "routes": [_route_json(route) for route in self.routes],
+            "outage": self.outage,
+            "own_line": self.is_own_line,
         }
 
 
@@ -81,10 +88,9 @@ def nothing_hushes(_alert: Alert, _event: Event) -> list[Hush]:
 
 
 def explain(
-    ruleset: Ruleset,
-    config: Config,
+    rules: Rules,
     event: Event,
-    live: LiveAlert,
+    known: Known,
     now: float,
     *,
     judge: Judge = lambda _rule, decision, _before: decision,
@@ -95,15 +101,11 @@ def explain(
 
     `hushed` knows silences and inhibitions, `judge` groups, storms, flapping and budgets.
     """
-    taken, ends = ruleset.route(event), ruleset.ends(event)
-    rules = (*taken, *(rule for rule in ends if rule not in taken))
-    asked = _Asked(config, event, live, now, judge, counted, hushed)
-    return Explanation(
-        event,
-        now,
-        tuple(ruleset.trace(event)),
-        tuple(_route(rule, asked, is_end=rule in ends) for rule in rules),
-    )
+    found = place(rules, event, known)
+    live = known.live(part.problem.key for part in found.parts)
+    asked = _Asked(rules.config, event, now, judge, counted, hushed)
+    routes = tuple(_route(part, live.get(part.problem.key), asked) for part in found.parts)
+    return Explanation(event, now, tuple(trace(rules, event, found)), routes, found.outage, found.is_own_line)
 
 
 class _Asked(Struct, frozen=True):
@@ -111,44 +113,61 @@ class _Asked(Struct, frozen=True):
 
     config: Config
     event: Event
-    live: LiveAlert
     now: float
     judge: Judge
     counted: Counted
     hushed: Hushed
 
 
-def _route(rule: Rule, asked: _Asked, *, is_end: bool) -> Route:
-    event, now = asked.event, asked.now
-    problem = subject(event, rule)
-    alert = asked.live(problem.key)
+def _route(part: Part, alert: Alert | None, asked: _Asked) -> Route:
+    rule, event, now = part.rule, asked.event, asked.now
     reached = tuple(audience(asked.config, rule, alert, now, event))
-    meter = meter_of(rule)
-    outcome = Outcome(state=None, told=(event,))
-    if meter is not None:
-        ending = {id(event)} if is_end else set[int]()
-        arrived = Arrived((event,), now, live=alert is not None, ending=ending)
-        state = asked.counted(rule.name, problem.key)
-        outcome = meter.take(state if state is not None and meter.fits(state) else None, arrived)
+    if part.role is Role.OVER:
+        assert alert is not None, "only what is live can be over"
+        decision = end(rule, alert, reached, now, event.message.partition("\n")[0])
+        decision = asked.judge(rule, decision, alert)
+        return Route(rule.name, part.problem, reached, decision, role=part.role)
+    outcome = _counted(part, alert, asked)
     if outcome.held:
-        return Route(rule.name, problem, reached, None, outcome.held[0][1], outcome.over)
+        return Route(rule.name, part.problem, reached, None, outcome.held[0][1], outcome.over)
     occurrence = fold(outcome.told)
-    occurrence = replace(occurrence, count=occurrence.count + outcome.earlier)
-    decision = decide(rule, alert, occurrence, reached, now, fingerprint=problem)
-    hushes = tuple(asked.hushed(decision.alert, event))
-    if hushes:
-        around = Around(hush=hushes[0])
-        decision = decide(rule, alert, occurrence, reached, now, fingerprint=problem, around=around)
-    decision = asked.judge(rule, decision, alert)
+    occurrence = replace(occurrence, count=occurrence.count + outcome.earlier, pressing=told.pressing(event))
+    decision, hushes = _decided(part, alert, occurrence, reached, asked)
     return Route(
         rule.name,
-        problem,
+        part.problem,
         reached,
-        decision,
+        asked.judge(rule, decision, alert),
         ended=outcome.over,
         counted=outcome.counted,
         hushes=hushes,
+        role=part.role,
     )
+
+
+def _counted(part: Part, alert: Alert | None, asked: _Asked) -> Outcome:
+    """What the rule's meter lets pass; where it has none, or the event is an outage's, all of it."""
+    event, meter = asked.event, meter_of(part.rule)
+    if meter is None or part.role is Role.LINKED:
+        return Outcome(state=None, told=(event,))
+    ending = {id(event)} if part.role is Role.END else set[int]()
+    arrived = Arrived((event,), asked.now, live=alert is not None, ending=ending)
+    state = asked.counted(part.rule.name, part.problem.key)
+    return meter.take(state if state is not None and meter.fits(state) else None, arrived)
+
+
+def _decided(
+    part: Part, alert: Alert | None, occurrence: Occurrence, reached: Sequence[Reached], asked: _Asked
+) -> tuple[Decision, tuple[Hush, ...]]:
+    """The decision, with everything that hushes it."""
+    decision = decide(part.rule, alert, occurrence, reached, asked.now, fingerprint=part.problem)
+    hushes = tuple(asked.hushed(decision.alert, asked.event))
+    if hushes:
+        around = Around(hush=hushes[0])
+        decision = decide(
+            part.rule, alert, occurrence, reached, asked.now, fingerprint=part.problem, around=around
+        )
+    return decision, hushes
 
 
 def _route_json(route: Route) -> Json:
