@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from relay.watchdog.processes import STARTED, stat_of
+
 MARK: Final = "RELAY_LOOK_OF"
 
 
@@ -58,7 +60,6 @@ def _mark(pid: int) -> str:
 def _started(pid: int) -> str:
     """When it did, in the kernel's words (proc(5)); empty if there is none."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        return stat_of(Path(f"/proc/{pid}"))[1][STARTED]
     except OSError:
         return ""
-    return fields[19]

@@ -19,6 +19,7 @@ FRESH: Final = 1.0  # seconds that a reading may be used again
 _GONE: Final = (FileNotFoundError, ProcessLookupError)
 _LISTEN: Final = "0A"  # TCP_LISTEN in /proc/net/tcp
 _DEAD: Final = frozenset("ZXx")
+STARTED: Final = 19  # of the fields of `stat_of`: when it began, in ticks after the host's start
 _LONGEST_NAME: Final = 15  # characters of /proc/PID/comm
 
 
@@ -141,23 +142,27 @@ def user_of(uid: int) -> str:
         return str(uid)
 
 
+def stat_of(folder: Path) -> tuple[str, list[str]]:
+    """The name in /proc/PID/stat, which may hold anything, and the fields behind it. OSError."""
+    head, _, rest = (folder / "stat").read_text("utf-8", "replace").rpartition(")")
+    return head.partition("(")[2], rest.split()
+
+
 def _running(folder: Path, but_of: int = -1) -> Running | None:
     """None if it doesn't run, or if `but_of` has started it. OSError if that can't be known."""
     try:
-        stat = (folder / "stat").read_text("utf-8", "replace")
+        name, fields = stat_of(folder)
         command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
     except _GONE:
         return None
-    head, _, rest = stat.rpartition(")")
-    fields = rest.split()
     if fields[0] in _DEAD or int(fields[1]) == but_of:
         return None
     try:
         program = (folder / "exe").readlink().name.removesuffix(" (deleted)")
     except OSError:
         program = ""
-    ticks = int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    return Running(int(folder.name), head.partition("(")[2], program, command, ticks)
+    ticks = int(fields[STARTED]) / os.sysconf("SC_CLK_TCK")
+    return Running(int(folder.name), name, program, command, ticks)
 
 
 def _link(path: str) -> str:

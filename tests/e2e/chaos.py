@@ -25,7 +25,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tests.e2e.rig import Relay, Sink, until
+from tests.e2e.rig import Background, Relay, Sink, until
 
 PARTS = 7  # alerts that count lines
 NUMBER = re.compile(r"number (\d+)")
@@ -68,25 +68,20 @@ class Result(Struct):
         return kept and not self.lost and not self.invented and self.per_kill <= 1.0
 
 
-class Lines:
+class Lines(Background):
     """A writer of numbered lines to a file, about one in a hundred torn in two writes."""
 
     def __init__(self, path: Path, rate: int, chance: random.Random) -> None:
+        super().__init__()
         self.path = path
         self.rate = rate
         self.written = 0
         self.reopen = threading.Event()
         self._chance = chance
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
 
     def start(self) -> None:
         self.path.touch()
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
+        super().start()
 
     def _run(self) -> None:
         out = self.path.open("ab", buffering=0)
@@ -109,23 +104,15 @@ class Lines:
         out.close()
 
 
-class Events:
+class Events(Background):
     """A writer of the same lines to the socket, each with an id; what saw no answer is sent again."""
 
     def __init__(self, path: Path, rate: int) -> None:
+        super().__init__()
         self.path = path
         self.rate = rate
         self.written = 0
         self._unanswered: dict[str, bytes] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def _run(self) -> None:
         began = time.monotonic()

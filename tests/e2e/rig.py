@@ -69,6 +69,24 @@ class Sink:
         return answer
 
 
+class Background:
+    """Something that goes on in a thread of its own: `_run` ends when `_stop` is set."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+
 class Relay:
     """`relay run` as a child process; its output goes to `<folder>/relay.log`."""
 

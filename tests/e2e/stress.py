@@ -17,15 +17,15 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from tests.e2e.rig import Relay, Sink, until
+from tests.e2e.rig import Background, Relay, Sink, running, until
 
 HOGS = 8
 STALL = 3.0  # seconds
@@ -117,20 +117,12 @@ class Target:
         self.process.wait(10)
 
 
-class Beats:
+class Beats(Background):
     """A job that gives a sign of life every second."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._path = path
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def _run(self) -> None:
         line = json.dumps({"message": "done", "level": "info", "beat": "job"}).encode() + b"\n"
@@ -146,19 +138,19 @@ def run(folder: Path, *, seconds: float, between: float) -> Result:
     restart.write_text(f"#!/bin/sh\necho run >> {folder}/restarts\n")
     restart.chmod(0o755)
     sink, relay = Sink(), Relay(folder)
-    sink.start()
-    target, doomed = Target(folder), Target(folder / "doomed")
-    often = OFTEN.format(folder=folder)
-    python = Path(sys.executable).resolve().name
-    checks = CHECKS.format(folder=folder, often=often, port=target.port, doomed=doomed.port, python=python)
-    relay.write_rules(RULES.format(folder=folder, url=sink.url, watchdog=checks))
-    relay.start()
-    beats = Beats(folder / "relay.sock")
-    beats.start()
-    hogs = subprocess.Popen(
-        ["stress-ng", "--quiet", "--cpu", str(HOGS), "--timeout", f"{seconds + 3 * NOTICED:.0f}s"]
-    )
-    try:
+    with ExitStack() as ends:
+        sink.start()
+        ends.callback(sink.stop)
+        target, doomed = (Target(each) for each in (folder, folder / "doomed"))
+        ends.callback(target.end)
+        ends.callback(doomed.end)
+        relay.write_rules(rules(folder, sink.url, target.port, doomed.port))
+        ends.enter_context(running(relay))
+        beats = Beats(folder / "relay.sock")
+        beats.start()
+        ends.callback(beats.stop)
+        hogs = ["stress-ng", "--quiet", "--cpu", str(HOGS), "--timeout", f"{seconds + 3 * NOTICED:.0f}s"]
+        ends.callback(end_hogs, subprocess.Popen(hogs))
         stalls = stall(relay, seconds, between)
         time.sleep(3.0)  # what the last stall caused is told by now
         false, looks = [each["message"] for each in sink.received if is_of_a_check(each)], target.asked()
@@ -167,14 +159,6 @@ def run(folder: Path, *, seconds: float, between: float) -> Result:
         silence_noticed = noticed(sink, "page is down")
         doomed.process.kill()
         death_noticed = noticed(sink, "port is down")
-    finally:
-        hogs.send_signal(signal.SIGINT)
-        hogs.wait(30)
-        beats.stop()
-        relay.stop()
-        sink.stop()
-        target.end()
-        doomed.end()
     return Result(
         seconds=seconds,
         stalls=stalls,
@@ -185,6 +169,17 @@ def run(folder: Path, *, seconds: float, between: float) -> Result:
         silence_noticed=silence_noticed,
         death_noticed=death_noticed,
     )
+
+
+def rules(folder: Path, url: str, port: int, doomed: int) -> str:
+    often, python = OFTEN.format(folder=folder), Path(sys.executable).resolve().name
+    checks = CHECKS.format(folder=folder, often=often, port=port, doomed=doomed, python=python)
+    return RULES.format(folder=folder, url=url, watchdog=checks)
+
+
+def end_hogs(hogs: subprocess.Popen[bytes]) -> None:
+    hogs.send_signal(signal.SIGINT)
+    hogs.wait(30)
 
 
 def stall(relay: Relay, seconds: float, between: float) -> int:
