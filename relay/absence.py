@@ -23,6 +23,7 @@ NOTED_EVERY: Final = 30.0  # seconds between such notes: how sharp `away` is aft
 EVERY: Final = 1.0  # seconds between looks
 GRACE: Final = 10.0  # seconds after the start in which there is no report: what is owed goes out first
 CATCH_UP: Final = 600.0  # seconds after which the report no longer waits for files to be read
+LATE: Final = 60.0  # seconds away from which on late alerts are worth a message: a quick restart wakes nobody
 MOST: Final = 1000  # deliveries looked at
 
 
@@ -49,7 +50,7 @@ class Absence(Struct, frozen=True, kw_only=True):
 
     def matters(self, after: float) -> bool:
         """Whether to tell people: it was long, or something is late or lost."""
-        return self.away >= after or bool(self.late or self.gaps)
+        return self.away >= after or bool(self.gaps) or (bool(self.late) and self.away >= LATE)
 
 
 class Life:

@@ -35,13 +35,15 @@ from relay.clock import Clock, SystemClock
 from relay.config.schema import Config
 from relay.control import Control
 from relay.desk import Desk
+from relay.directly import stuck, tell_directly
 from relay.dispatcher import Dispatcher
 from relay.drill import Drill
 from relay.errors import RelayError, StoreError
 from relay.feedback import heed
 from relay.feeds import Feeds
 from relay.heart import Heart, Part
-from relay.models import AlertState, Batch, Event, Json, Level, Message, Reason
+from relay.leftovers import Leftovers
+from relay.models import Alert, Batch, Event, Json, Level
 from relay.muting import Muting
 from relay.outages import within_hours
 from relay.outbox.sqlite import SqliteStore
@@ -94,6 +96,7 @@ class App:
         self._backends: dict[str, Backend] = {}
         log_guard.guard(_secrets(rules.config))
         self._intake = Intake()
+        self._leftovers = Leftovers(store, clock, self._live, self.report)
         self._dispatcher = Dispatcher(store, clock, self.report)
         self._watchdog = Watchdog(self._intake.put_nowait, clock, rules.config, self.report, within_hours)
         self._pipeline = Pipeline(
@@ -145,7 +148,8 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
-        await self._remember()
+        async with systemd.taking_long("reading what the store knows"):
+            await self._remember()
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._close_backends)
             await self._swap_backends(await self._built(self._rules.config))
@@ -162,6 +166,7 @@ class App:
                         self._backlog.run(),
                         self._drill.run(),
                         self._life.run(),
+                        self._leftovers.run(),
                         self._follow_edits(),
                         self._sweep(),
                         self._watchdog.run(),
@@ -177,6 +182,7 @@ class App:
 
     def report(self, kind: str, subject: str, text: str, *, avoid: str = "", cleared: bool = False) -> None:
         """Tell the operators of relay's own trouble, or that it is over: an event like any other."""
+        self._leftovers.note(kind, subject)
         labels = {"subject": subject}
         if avoid:
             labels["avoid"] = avoid
@@ -282,6 +288,9 @@ class App:
     def _backend(self, name: str) -> Backend | None:
         return self._backends.get(name)
 
+    def _live(self) -> list[Alert]:
+        return self._pipeline.book.all()
+
     def _unwell(self) -> str:
         return self._heart.unwell()
 
@@ -349,7 +358,7 @@ class App:
         self._feeds.scan_for(rules.sieves)
         self._dispatcher.templates.apply(rules.config)
         self._port.apply(rules.config.http)
-        self._pinger.wanted = rules.config.ping
+        self._pinger.apply(rules.config.ping)
         self._watchdog.apply(rules.config)
         await self._swap_backends(backends)
         if old.config.sources != rules.config.sources:
@@ -389,33 +398,16 @@ class App:
                     await self._clock.sleep(0.05)
 
     def _report_trouble(self, trouble: Trouble) -> None:
-        self._life.gaps += trouble.kind == "gap" and not trouble.cleared
-        self.report("source", trouble.path, trouble.text, cleared=trouble.cleared)
+        is_gap = trouble.kind == "gap"  # lasting: a file that can be read again doesn't end it
+        self._life.gaps += is_gap and not trouble.cleared
+        self.report("gap" if is_gap else "source", trouble.path, trouble.text, cleared=trouble.cleared)
 
     async def _tell_directly(self, text: str) -> None:
         """The store takes nothing: tell each operator once, by a way that needs no disk."""
-        now = self._clock.now()
-        note = Message(
-            reason=Reason.OPERATORS,
-            title="relay's store takes nothing",
-            level=Level.CRITICAL,
-            rule=self._rules.own.name,
-            module=f"{RELAY}.store",
-            state=AlertState.FIRING,
-            count=1,
-            first_seen=now,
-            last_seen=now,
-            text=f"{text}\nrelay has stopped reading; nothing is lost; it goes on once there is room",
-            key=f"{self._store.id}-store-{now:.0f}",
-        )
-        for reached in told_now(self._rules.config, self._rules.config.operators, now):
-            for address in self._dispatcher.order(reached.addresses):
-                try:
-                    async with asyncio.timeout(10):
-                        await self._backends[address.backend].send(note, address.to)
-                    break
-                except (RelayError, TimeoutError) as error:
-                    log.warning("operator_not_told", recipient=reached.recipient, error=str(error))
+        now, config = self._clock.now(), self._rules.config
+        note = stuck(text, rule=self._rules.own.name, store=self._store.id, now=now)
+        order, backends = self._dispatcher.order, self._backends
+        await tell_directly(note, told_now(config, config.operators, now), order, backends)
 
     async def _status(self) -> Json:
         return {
@@ -461,7 +453,8 @@ async def serve(path: str, rules: Rules) -> None:
     """Open the store and run until told to stop; raises a `StoreError` where it can't be opened."""
     sys.setswitchinterval(1e-4)  # the store's thread must not starve beside a busy loop
     clock = SystemClock()
-    store = await SqliteStore.open(rules.config.store, clock)
+    async with systemd.taking_long("opening the store"):
+        store = await SqliteStore.open(rules.config.store, clock)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(store.close)
         session = await stack.enter_async_context(open_session())

@@ -50,6 +50,7 @@ class Dispatcher:
             tuple[Sequence[Settlement], asyncio.Future[None]]
         ] = []  # outcomes to settle together
         self._finish = asyncio.Event()
+        self._settling_since: float | None = None  # monotonic, of the latest try; None: nothing to settle
         self._orphaned = asyncio.Event()
         self._stop = asyncio.Event()
 
@@ -153,8 +154,10 @@ class Dispatcher:
 
     @property
     def turned_at(self) -> float:
-        """Monotonic time at which the lane that is longest without a turn had its last."""
-        return min((lane.turned_at for lane in self.lanes.values()), default=self.clock.monotonic())
+        """Monotonic time at which the lane that is longest without a turn had its last, or the settling."""
+        now = self.clock.monotonic()
+        turned = [lane.turned_at for lane in self.lanes.values()]
+        return min([now if self._settling_since is None else self._settling_since, *turned])
 
     @property
     def undelivered(self) -> str:
@@ -220,6 +223,7 @@ class Dispatcher:
     def _retire(self, name: str) -> None:
         lane = self.lanes.pop(name)
         lane.stop()
+        lane.health.retire()
         if self._group is not None:
             self._leaving.add(lane)
 
@@ -243,6 +247,7 @@ class Dispatcher:
             self._finish.clear()
             batch, self._finished = self._finished, []
             await self._settle_batch([each for settlements, _ in batch for each in settlements])
+            self._settling_since = None
             for _, done in batch:
                 if not done.done():
                     done.set_result(None)
@@ -251,6 +256,7 @@ class Dispatcher:
         """Until it is durable: an outcome that isn't would be a second message after a restart."""
         warned = False
         while True:
+            self._settling_since = self.clock.monotonic()
             try:
                 return await self.store.settle(settlements)
             except (StoreFullError, StoreBusyError) as error:

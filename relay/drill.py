@@ -19,7 +19,7 @@ from msgspec import Struct, to_builtins
 from relay.clock import Clock
 from relay.config.schema import Config, SocketSource
 from relay.errors import StoreError
-from relay.models import Batch, Delivery, DeliveryState, Event, Json, Level
+from relay.models import Acknowledge, Batch, Delivery, DeliveryState, Event, Json, Level
 from relay.outbox.store import AlertRow, Store
 from relay.sources.intake import Intake
 from relay.templates import Report
@@ -30,6 +30,7 @@ MODULE: Final = "relay.drill"
 TEXT: Final = "DRILL {}: relay tests that it reaches you. Nothing is wrong, nothing is to be done."
 LABEL: Final = "drill"  # of the event: which drill it is
 HOUR: Final = 10  # of the day, in the host's zone
+EVENING: Final = 18  # from which on none begins: one that was missed waits for the next morning
 NOTE: Final = "drill"  # under which the store remembers when the last one was ...
 RESULT: Final = "drill result"  # ... and how it ended
 LOOK: Final = 60.0  # seconds between looks at the clock, which may be set
@@ -47,6 +48,11 @@ def next_time(every: str, after: float, zone: tzinfo | None = None) -> float:
     while day.timestamp() <= after or not _is_day(every, day):
         day += timedelta(days=1)  # of the calendar, whatever its hours
     return day.timestamp()
+
+
+def in_hours(now: float, zone: tzinfo | None = None) -> bool:
+    """Whether a drill that relay missed while it was away may be made up for now, and wakes nobody."""
+    return HOUR <= datetime.fromtimestamp(now, zone).hour < EVENING
 
 
 def _is_day(every: str, day: datetime) -> bool:
@@ -123,7 +129,7 @@ class Drill:
         if not last or float(last) > now:  # never, or the clock was set back
             await self._store.note(NOTE, str(now))
             return False
-        return next_time(every, float(last)) <= now
+        return next_time(every, float(last)) <= now and in_hours(now)
 
     async def run_once(self) -> bool:
         """One drill; whether all went well."""
@@ -176,8 +182,14 @@ class Drill:
             settled = all(each.state not in _OPEN for each in deliveries)
             over = self._clock.monotonic() >= until
             if over or (deliveries and settled):
+                self._put_to_rest(row)
                 return _judged(row, deliveries)
             await self._clock.sleep(1.0)
+
+    def _put_to_rest(self, row: AlertRow | None) -> None:
+        """No reminders of a drill, and no escalation."""
+        if row is not None:
+            self._intake.put_nowait(Batch(events=[], orders=[Acknowledge(row.alert.id, "the drill itself")]))
 
     async def _find(self, mark: str) -> AlertRow | None:
         for row in await self._store.alerts(most=200):

@@ -72,6 +72,12 @@ class Health:
                 self._latest = outcome
                 self._count(outcome, began)
 
+    def retire(self) -> None:
+        """The backend is no more, or another in its place: nobody else would say that its trouble is over."""
+        if self.is_down:
+            text = f"backend {self._name} is no longer used as it was"
+            self._report("backend", self._name, text, cleared=True)
+
     def _count(self, error: BackendError, began: float) -> None:
         if isinstance(error, ReceiverLimitedError):
             return  # one receiver's matter

@@ -15,6 +15,7 @@ log = structlog.get_logger()
 
 STILL: Final = 20.0  # seconds without a turn from which on a part isn't well
 BEAT: Final = 5.0  # seconds between two beats at most
+SPARE: Final = 0.2  # of the time between two beats: later than that, the process itself was held up
 
 
 class Part(Struct, frozen=True):
@@ -40,8 +41,8 @@ class Heart:
         """That part has ended for good."""
         self._parts.pop(name, None)
 
-    def unwell(self, limit: float = 0.0) -> str:
-        """Which part stands still, and for how long; "" if all turn. `limit`: seconds allowed to each."""
+    def unwell(self, limit: float = STILL) -> str:
+        """Which part stands still, and for how long; "" if all turn. `limit`: seconds that each may."""
         now = self._clock.monotonic()
         for part in self._parts.values():
             still = now - part.turned_at()
@@ -50,12 +51,21 @@ class Heart:
         return ""
 
     async def run(self) -> None:
-        """Beat until cancelled."""
-        limit = systemd.watchdog_seconds()
-        every = min(limit / 3, BEAT) if limit else BEAT
+        """Beat until cancelled. A part that stands still is told to systemd in time for WatchdogSec."""
+        patience = systemd.watchdog_seconds()
+        every = min(patience / 3, BEAT) if patience else BEAT
         while True:
-            if unwell := self.unwell(limit):
+            if unwell := self.unwell(patience - every):
                 log.error("standing_still", what=unwell)
+                # Only to feed it no more would take WatchdogSec again; systemd before 243 knows no other way.
+                systemd.notify(WATCHDOG="trigger", STATUS=unwell)
             else:
                 systemd.notify(WATCHDOG=1)
-            await self._clock.sleep(every)
+            await self._sleep(every)
+
+    async def _sleep(self, seconds: float) -> None:
+        """To the next beat. Was the process itself held up (stopped, swapped out), its parts turn first."""
+        began, spare = self._clock.monotonic(), seconds * SPARE
+        await self._clock.sleep(seconds)
+        if self._clock.monotonic() - began > seconds + spare:
+            await self._clock.sleep(spare)

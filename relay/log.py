@@ -42,8 +42,12 @@ def signature() -> str:
 
 
 def is_own(message: str, labels: Mapping[str, str], signature: str) -> bool:
-    """Whether a text is a line that was so signed, as it was printed or wrapped by others."""
-    return bool(signature) and (signature in message or labels.get("by") == signature)
+    """Whether a text comes from the relay of that signature, as it was printed or wrapped by others.
+
+    A line of its own log is signed; what a service logs of a message may hold its key: both have its name.
+    """
+    name = signature.removeprefix("relay-")
+    return bool(name) and (name in message or any(name in value for value in labels.values()))
 
 
 def _add_sign(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

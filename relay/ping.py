@@ -21,6 +21,8 @@ from relay.templates import Report
 log = structlog.get_logger()
 
 PATIENCE: Final = 10.0  # seconds for one call
+LOOK: Final = 5.0  # seconds between looks whether it is time
+AGAIN: Final = 60.0  # seconds after which a call that failed is repeated, and the first one is made, at most
 FAILURES: Final = 3  # calls in a row that fail until the operators hear of it
 
 
@@ -36,13 +38,14 @@ class Pinger:
         report: Report,
     ) -> None:
         """`unfit`: why relay couldn't do its work now; "" if it could."""
-        self.wanted = wanted  # assigned by a reload
+        self.wanted = wanted
         self.answered_at = 0.0  # wall time of the last call that was answered well
         self._session = session
         self._clock = clock
         self._unfit = unfit
         self._report = report
         self._failures = 0  # in a row
+        self._due_at = clock.monotonic() + _soon(wanted)  # not at once: a relay that dies at once isn't well
         self._silent = ""  # why nobody is called now
 
     def status(self) -> Json | None:
@@ -51,14 +54,26 @@ class Pinger:
             return None
         return {"answered_at": self.answered_at, "failures": self._failures, "withheld": self._silent}
 
+    def apply(self, wanted: Ping | None) -> None:
+        """The rules were edited."""
+        if wanted == self.wanted:
+            return
+        if self._failures >= FAILURES:
+            self._report(
+                "ping", "ping", "the ping URL that couldn't be called is no longer used", cleared=True
+            )
+        self.wanted, self._failures, self._silent = wanted, 0, ""
+        self._due_at = self._clock.monotonic()  # now: whoever edits it wants to see it
+
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await self._clock.sleep(self.wanted.every if self.wanted else 5.0)
-            await self.run_once()
+            await self._clock.sleep(LOOK)
+            if self._clock.monotonic() >= self._due_at:
+                await self.run_once()
 
     async def run_once(self) -> None:
-        """One call, if relay is fit for it."""
+        """One call, if relay is fit for it; else it is made as soon as relay is."""
         if self.wanted is None:
             return
         why = self._unfit()
@@ -67,7 +82,11 @@ class Pinger:
             (log.warning if why else log.info)("ping_withheld" if why else "ping_resumed", why=why)
         if why:
             return
-        self._count(await self._call(self.wanted.url.reveal()))
+        wanted, began = self.wanted, self._clock.monotonic()
+        wrong = await self._call(wanted.url.reveal())
+        if wanted is self.wanted:  # not of a URL that an edit has replaced meanwhile
+            self._due_at = began + (_soon(wanted) if wrong else wanted.every)
+            self._count(wrong)
 
     async def _call(self, url: str) -> str:
         """What went wrong; "" if nothing did. The URL is a secret, and errors' texts may hold it."""
@@ -92,3 +111,8 @@ class Pinger:
         if self._failures == FAILURES:
             text = f"the ping URL can't be called ({wrong}): who watches relay there will think it dead"
             self._report("ping", "ping", text)
+
+
+def _soon(wanted: Ping | None) -> float:
+    """Seconds until a call that can't wait for its regular time."""
+    return min(AGAIN, wanted.every) if wanted else 0.0

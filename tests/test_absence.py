@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from relay.absence import CATCH_UP, GRACE, NOTE, NOTED_EVERY, Absence, Life, owed, spell, told_late
+from relay.absence import CATCH_UP, GRACE, LATE, NOTE, NOTED_EVERY, Absence, Life, owed, spell, told_late
 from relay.clock import FakeClock
 from relay.models import DeliveryState
 from relay.outbox.sqlite import SqliteStore
@@ -36,7 +36,8 @@ def test_what_matters() -> None:
     short = Absence(away=3.0, events=1000, late=0, gaps=0, behind=False)
     assert not short.matters(300.0)
     assert short.matters(3.0)
-    assert replace(short, late=1).matters(300.0)
+    assert not replace(short, late=1).matters(300.0)  # a restart in a busy hour wakes nobody
+    assert replace(short, late=1, away=LATE).matters(300.0)
     assert replace(short, gaps=1).matters(300.0)
 
 

@@ -496,3 +496,34 @@ async def test_whether_anybody_can_be_reached(bench: Bench) -> None:
     await bench.until(await bench.owe("b"), DeliveryState.DELIVERED)
     assert bench.dispatcher.undelivered == ""
     assert (await bench.row(number)).state is DeliveryState.PENDING
+
+
+async def test_outcomes_that_are_never_settled_are_seen_to_stand_still(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lanes still turn then."""
+    hung = asyncio.Event()
+
+    async def settle(_: object) -> None:
+        hung.set()
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(bench.store, "settle", settle)
+    await bench.owe("a")
+    async with asyncio.timeout(5):
+        await hung.wait()
+    for lane in bench.dispatcher.lanes.values():
+        lane.turned_at = CLOCK.monotonic() + 1000
+    assert bench.dispatcher.turned_at <= CLOCK.monotonic()
+    monkeypatch.undo()
+    bench.dispatcher._finish.set()
+
+
+async def test_the_trouble_of_a_backend_ends_with_it(bench: Bench) -> None:
+    bench.a.answer = lambda *_: BackendDownError("credentials refused")
+    await bench.until(await bench.owe("a"), DeliveryState.PENDING)
+    async with asyncio.timeout(5):
+        while ("backend", "a", False) not in bench.reports.told:
+            await asyncio.sleep(0.002)
+    await bench.dispatcher.apply({"b": bench.b})
+    assert ("backend", "a", True) in bench.reports.told

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ import pytest
 from relay.clock import FakeClock
 from relay.config.schema import Config, SocketSource
 from relay.drill import LABEL, NOTE, Drill, next_time
-from relay.models import Address, DeliveryState, Event
+from relay.models import Acknowledge, Address, DeliveryState, Event
 from relay.outbox.sqlite import SqliteStore
 from relay.outbox.store import Commit
 from relay.sources.intake import Intake
@@ -50,7 +50,7 @@ class Stage:
 
     def __init__(self, store: SqliteStore, folder: Path) -> None:
         self.store = store
-        self.clock = FakeClock(datetime(2026, 1, 5, 3, tzinfo=UTC).timestamp())  # a Monday
+        self.clock = FakeClock(datetime(2026, 1, 5, 11).timestamp())  # noqa: DTZ001 - a Monday, in the host's zone
         self.reports = Reports()
         self.intake = Intake()
         self.path = str(folder / "relay.sock")
@@ -175,6 +175,28 @@ async def test_each_comes_once_also_over_restarts_and_clocks_set_back(stage: Sta
     assert await stage.drill._is_due()
     stage.config = Config()
     assert not await stage.drill._is_due()
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [("T03:00", False), ("T09:59", False), ("T10:00", True), ("T17:59", True), ("T18:00", False)],
+)
+async def test_one_that_was_missed_is_made_up_for_in_working_hours(
+    stage: Stage, now: str, *, due: bool
+) -> None:
+    """Relay was down on Monday at 10, and starts on Tuesday at three: nobody is woken."""
+    await stage.store.note(NOTE, str(datetime.fromisoformat("2026-01-03T12:00").timestamp()))
+    stage.clock._now = datetime.fromisoformat("2026-01-06" + now).timestamp()
+    assert await stage.drill._is_due() is due
+
+
+async def test_no_reminder_and_no_escalation_follows_a_drill(stage: Stage) -> None:
+    stage.become = lambda _: [{"address": A, "state": DeliveryState.DELIVERED}]
+    assert await stage.run()
+    (row,) = await stage.store.alerts(most=1)
+    async with asyncio.timeout(5):
+        ((batch,)) = await stage.intake.get(10)
+    assert batch.orders == [Acknowledge(row.alert.id, "the drill itself")]
 
 
 async def test_without_a_socket_it_enters_behind_the_sources(stage: Stage) -> None:

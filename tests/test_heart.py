@@ -1,6 +1,8 @@
 """systemd's watchdog is fed only while everything turns."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -28,23 +30,79 @@ def test_one_part_that_stands_still_is_enough() -> None:
     assert heart.unwell() == ""
 
 
-async def test_it_beats_while_all_turn_and_not_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = FakeClock()
-    beats: list[float] = []
-    monkeypatch.setattr(systemd, "notify", lambda **_: beats.append(clock.monotonic()))
-    monkeypatch.setattr(systemd, "watchdog_seconds", lambda: 3.0)
-    heart = Heart(clock)
-    turned = [clock.monotonic()]
-    heart.join(Part("the pipeline", lambda: turned[0]))
-    task = asyncio.create_task(heart.run())
-    for _ in range(30):
-        await asyncio.sleep(0)
-        clock.advance(1.0)  # a third of the limit
-    assert 19 <= len(beats) <= 21  # one a second, until it had stood still for 20 s
-    turned[0] = clock.monotonic()
+class Service:
+    """What systemd hears of a heart with one part, as time passes a second at a time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, patience: float) -> None:
+        self.clock = FakeClock()
+        self.turned_at = self.clock.monotonic()
+        self.beats: list[float] = []
+        self.triggered: list[float] = []
+        self.said = ""
+        monkeypatch.setattr(systemd, "notify", self.hear)
+        monkeypatch.setattr(systemd, "watchdog_seconds", lambda: patience)
+        self.heart = Heart(self.clock)
+        self.heart.join(Part("the pipeline", lambda: self.turned_at))
+
+    def hear(self, **fields: str | int) -> None:
+        heard = self.beats if fields.get("WATCHDOG") == 1 else self.triggered
+        heard.append(self.clock.monotonic())
+        self.said = str(fields.get("STATUS", self.said))
+
+    async def pass_by(self, seconds: float, step: float = 1.0, *, turns: bool = False) -> None:
+        for _ in range(round(seconds / step)):
+            self.clock.advance(step)
+            if turns:
+                self.turned_at = self.clock.monotonic()
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def beating(service: Service) -> AsyncIterator[None]:
+    task = asyncio.create_task(service.heart.run())
     await asyncio.sleep(0)
-    clock.advance(1.0)
-    await asyncio.sleep(0)
-    assert beats[-1] >= turned[0]
+    yield
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_it_beats_while_all_turn_and_not_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(monkeypatch, patience=3.0)
+    async with beating(service):
+        await service.pass_by(30)
+        assert 19 <= len(service.beats) <= 21  # one a second, until it had stood still for 20 s
+        assert len(service.triggered) == 11
+        service.turned_at = service.clock.monotonic()
+        await service.pass_by(1)
+        assert service.beats[-1] >= service.turned_at
+
+
+async def test_a_part_that_hangs_is_told_to_systemd_within_the_watchdogs_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only to feed it no more would take that time once again."""
+    service = Service(monkeypatch, patience=30.0)
+    async with beating(service):
+        await service.pass_by(60, turns=True)
+        hung_at = service.turned_at
+        await service.pass_by(24)
+        assert service.triggered == []
+        await service.pass_by(36)
+        assert 25.0 <= service.triggered[0] - hung_at <= 30.0
+        assert service.said.startswith("the pipeline stands still for ")
+
+
+async def test_after_a_stop_of_the_process_its_parts_turn_before_they_are_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = Service(monkeypatch, patience=30.0)
+    async with beating(service):
+        await service.pass_by(20, turns=True)
+        await service.pass_by(27, step=27)  # SIGSTOP, SIGCONT
+        assert service.triggered == []
+        await service.pass_by(1, turns=True)
+        assert service.triggered == []
+        assert service.beats[-1] == service.clock.monotonic()
+        await service.pass_by(30)
+        assert service.triggered  # one that doesn't turn then hangs

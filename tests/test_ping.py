@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -94,7 +95,56 @@ async def test_an_unreachable_url_is_told_without_the_secret_in_it(
 
 async def test_without_a_url_nobody_is_called(outside: Outside) -> None:
     pinger = outside.pinger()
-    pinger.wanted = None
+    pinger.apply(None)
     await pinger.run_once()
     assert outside.calls == 0
     assert pinger.status() is None
+
+
+async def passes(outside: Outside, seconds: int) -> None:
+    """Time, in steps in which calls are answered."""
+    for _ in range(seconds // 5):
+        outside.clock.advance(5.0)
+        await asyncio.sleep(0.01)
+
+
+async def test_when_it_calls(outside: Outside) -> None:
+    """Soon after the start, then by its time; what fails is repeated before somebody there misses it."""
+    pinger = outside.pinger(every=3600.0)
+    task = asyncio.create_task(pinger.run())
+    await asyncio.sleep(0)
+    await passes(outside, 50)
+    assert outside.calls == 0  # a relay that dies in its first minute, again and again, isn't well
+    await passes(outside, 20)
+    assert outside.calls == 1
+    await passes(outside, 3500)
+    assert outside.calls == 1
+    outside.status = 503
+    await passes(outside, 300)
+    assert 3 <= outside.calls <= 6
+    assert outside.reports.told == [("ping", "ping", False)]  # within minutes, not hours
+    outside.status, outside.unfit = 200, "the store takes nothing: disk full"
+    calls = outside.calls
+    await passes(outside, 120)
+    assert outside.calls == calls
+    outside.unfit = ""
+    await passes(outside, 10)
+    assert outside.calls == calls + 1  # as soon as relay is fit again
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_an_edit_takes_effect_now_and_ends_the_trouble_of_what_it_replaces(outside: Outside) -> None:
+    pinger = outside.pinger(every=86400.0)
+    outside.status = 500
+    for _ in range(3):
+        await pinger.run_once()
+    task = asyncio.create_task(pinger.run())
+    await asyncio.sleep(0)
+    outside.status = 200
+    pinger.apply(Ping(url=Secret(outside.url), every=60.0))
+    assert outside.reports.told == [("ping", "ping", False), ("ping", "ping", True)]
+    await passes(outside, 10)
+    assert outside.calls == 4
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

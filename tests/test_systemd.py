@@ -1,5 +1,6 @@
 """The units as systemd itself judges them, and the notification protocol."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -55,3 +56,30 @@ def test_watchdog_of_another_process_is_not_ours(monkeypatch: pytest.MonkeyPatch
     assert systemd.watchdog_seconds() == 30.0
     monkeypatch.setenv("WATCHDOG_PID", "1")
     assert systemd.watchdog_seconds() == 0.0
+    monkeypatch.delenv("WATCHDOG_PID")
+    monkeypatch.setenv("WATCHDOG_USEC", "soon")
+    assert systemd.watchdog_seconds() == 0.0
+
+
+def test_a_systemd_that_doesnt_listen_holds_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systemd, "_PATIENCE", 0.01)
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(path)
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        assert not all(systemd.notify(WATCHDOG=1) for _ in range(5000))  # its queue is full
+
+
+async def test_a_long_start_asks_for_time_until_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, str | int]] = []
+    monkeypatch.setattr(systemd, "notify", lambda **fields: asked.append(fields))
+    monkeypatch.setattr(systemd, "_MORE_TIME", 0.003)
+    async with systemd.taking_long("opening the store"):
+        while len(asked) < 3:
+            await asyncio.sleep(0.001)
+    assert asked[0] == {"EXTEND_TIMEOUT_USEC": 3000, "STATUS": "opening the store"}
+    most = len(asked)
+    await asyncio.sleep(0.01)
+    assert len(asked) == most

@@ -6,6 +6,7 @@ They ask nothing, say what they did, and can be repeated.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import sysconfig
@@ -29,7 +30,10 @@ COMPLETIONS: Final = {
     "fish": "/usr/local/share/fish/vendor_completions.d/relay.fish",
 }
 COMMAND: Final = "/usr/local/bin/relay"  # where a shell finds it
+PLAIN: Final = re.compile(r"[\w@+,./-]+")  # what stands for itself in ExecStart=
 HIDDEN: Final = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - what the unit's sandbox hides
+
+Grants = Mapping[str, Sequence[str]]  # by unit: the verbs that relay may ask of systemd
 
 
 def main(name: str, given: Sequence[str]) -> int:
@@ -53,7 +57,8 @@ def main(name: str, given: Sequence[str]) -> int:
     if not target.dry and target.is_host and os.geteuid() != 0:
         complain(f"only root can do that: sudo relay {name} (or --dry-run)")
         return PROBLEM
-    return _install(target, now=options.now) if name == "install" else _take(target, removal())
+    os.umask(0o022)  # the folders above: polkit and the shells of users must get through
+    return _install(target, now=options.now) if name == "install" else _remove(target)
 
 
 def _install(target: Target, *, now: bool) -> int:
@@ -65,14 +70,32 @@ def _install(target: Target, *, now: bool) -> int:
                 f"{program} is hidden from the service by its sandbox: install relay under /opt/relay, say"
             )
             return USAGE
-    status = _take(target, [*installation(target, program), *(starting() if now else ())])
+        if not PLAIN.fullmatch(program):
+            complain(
+                f"systemd would not take {program!r}: install relay under a path without spaces and signs"
+            )
+            return USAGE
+    grants = granted(target.path(SYSTEM_RULES))
+    starts = starting() if now and grants is not None else ()
+    status = _take(target, [*installation(program, grants), *starts])
+    if status != FINE:
+        return status
+    for line in advice(target, grants, now=now):
+        print(line)
+    if now and grants is None:
+        complain(f"{SYSTEM_RULES} has errors: nothing was started or restarted")
+        return PROBLEM
+    return FINE
+
+
+def _remove(target: Target) -> int:
+    status = _take(target, removal())
     if status == FINE:
-        for line in advice(target, now=now):
-            print(line)
+        print("left: /etc/relay, /var/lib/relay, user and group relay; remove them if nobody wants them")
     return status
 
 
-def installation(target: Target, program: str) -> list[Step]:
+def installation(program: str, grants: Grants | None) -> list[Step]:
     """The steps, in order: the user before what belongs to it."""
     from relay.watchdog.polkit import written  # noqa: PLC0415 - with the rest of what reads rules
 
@@ -89,7 +112,7 @@ def installation(target: Target, program: str) -> list[Step]:
         File(TMPFILES, shipped("tmpfiles.conf")),
         Call(("systemd-tmpfiles", "--create", TMPFILES), host_only=True),
         *units,
-        File(POLKIT, written(granted(target.path(SYSTEM_RULES)))),
+        File(POLKIT, written(grants or {}), keep=grants is None),
         *(File(where, completion.script(shell)) for shell, where in COMPLETIONS.items()),
         *([] if program in (PROGRAM, COMMAND) else [Link(COMMAND, program)]),
         Call(("systemctl", "daemon-reload"), host_only=True, may_fail=True),
@@ -131,7 +154,7 @@ def _take(target: Target, steps: Sequence[Step]) -> int:
     return FINE
 
 
-def advice(target: Target, *, now: bool) -> Iterator[str]:
+def advice(target: Target, grants: Grants | None, *, now: bool) -> Iterator[str]:
     """What a person should know or do next."""
     older = [
         unit
@@ -140,8 +163,10 @@ def advice(target: Target, *, now: bool) -> Iterator[str]:
     ]
     for unit in older:
         yield f"note: /etc/systemd/system/{unit} comes before the one installed here: remove it"
-    if units := granted(target.path(SYSTEM_RULES)):
-        yield f"relay may restart {', '.join(units)}, as {SYSTEM_RULES} says; after edits of it: again"
+    if grants is None:
+        yield f"note: {SYSTEM_RULES} has errors (`relay check`): what relay may restart stays as it was"
+    elif grants:
+        yield f"relay may restart {', '.join(grants)}, as {SYSTEM_RULES} says; after edits of it: again"
         if not target.path("/usr/share/polkit-1").exists():
             yield "note: polkit is not installed: without it relay can restart nothing"
     if not now:
@@ -156,10 +181,12 @@ def own_program() -> str:
     return PROGRAM
 
 
-def granted(rules: Path) -> Mapping[str, Sequence[str]]:
-    """The units that the watchdog's remedies name, each with its verbs; none where the rules have errors."""
+def granted(rules: Path) -> Grants | None:
+    """The units that the watchdog's remedies name, each with its verbs; None where the rules have errors."""
     from relay.reload import prepare  # noqa: PLC0415 - heavy, and not for --help
     from relay.watchdog.polkit import verbs_by_unit  # noqa: PLC0415
 
-    prepared = prepare(str(rules), lenient_secrets=True) if rules.exists() else None
-    return verbs_by_unit(prepared.rules.config.watchdog.values()) if prepared and prepared.rules else {}
+    if not rules.exists():
+        return {}
+    prepared = prepare(str(rules), lenient_secrets=True)
+    return verbs_by_unit(prepared.rules.config.watchdog.values()) if prepared.rules else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import sys
 from collections.abc import Sequence
 
@@ -28,6 +29,7 @@ def main(name: str, given: Sequence[str]) -> int:
     if prepared.rules is None:
         complain(f"{path} has errors; nothing was started")
         return PROBLEM
+    faulthandler.enable()  # systemd's watchdog ends by SIGABRT: where it hung is in the journal
     status = FINE
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -48,7 +49,7 @@ class File(NamedTuple):
         there = path.exists()
         if there and self.keep:
             return "kept", self.name
-        if there and path.read_text("utf-8") == self.text:
+        if there and path.read_text("utf-8") == self.text and _kept_by(path, self.mode, self.group, target):
             return "unchanged", self.name
         if not target.dry:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,11 +72,13 @@ class Folder(NamedTuple):
         """Make it; one that is there gets mode and group."""
         path = target.path(self.name)
         there = path.is_dir()
+        if there and _kept_by(path, self.mode, self.group, target):
+            return "unchanged", self.name
         if not target.dry:
             path.mkdir(parents=True, exist_ok=True)
             path.chmod(self.mode)
             _give(path, self.group, target)
-        return "unchanged" if there else "made", self.name
+        return "mended" if there else "made", self.name
 
 
 class Link(NamedTuple):
@@ -134,6 +137,14 @@ class Gone(NamedTuple):
         if not target.dry:
             path.unlink()
         return "removed", self.name
+
+
+def _kept_by(path: Path, mode: int, group: str, target: Target) -> bool:
+    """Whether it has that mode and, as far as we could give it, belongs to root and that group."""
+    found = path.stat()
+    if stat.S_IMODE(found.st_mode) != mode:
+        return False
+    return os.geteuid() != 0 or (found.st_uid, found.st_gid) == (0, group_id(group, target))
 
 
 def _give(path: Path, group: str, target: Target) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +18,7 @@ from relay.config.schema import JournalSource
 from relay.models import Batch, Json, Position
 from relay.sources.export import Export
 from relay.sources.intake import Intake
-from relay.sources.journal_entry import Entry, EntryReader, own_unit
+from relay.sources.journal_entry import Entry, EntryReader, Own
 from relay.sources.journal_events import EntryEvents
 from relay.sources.journalctl import CURSOR_REFUSED, SLICE, child, eldest, following, latest, meaning
 from relay.sources.trouble import Trouble, Troubles
@@ -101,7 +100,7 @@ class Journal:
         }
 
     def _fresh(self) -> EntryEvents:
-        return EntryEvents(self._reader, own_unit(), str(os.getpid()))
+        return EntryEvents(self._reader, Own.now())
 
     # --- where to begin ---
 

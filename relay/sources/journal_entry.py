@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ from relay.text import clean, one_line
 WANTED: Final = (
     *("MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT", "UNIT"),
     *("_PID", "_UID", "_HOSTNAME", "_COMM", "_TRANSPORT", "_STREAM_ID", "COREDUMP_UNIT"),
-    "_SOURCE_REALTIME_TIMESTAMP",
+    *("_SOURCE_REALTIME_TIMESTAMP", "_BOOT_ID", "_MACHINE_ID"),
 )
 _GLOB: Final = frozenset("*?[")
 
@@ -40,6 +41,8 @@ class Entry(Struct, frozen=True):
     host: str
     printed: bool  # a line of a service's output: its priority is the unit's default, not the writer's word
     stream: str  # lines of one stream of output follow one another
+    boot: str = ""
+    machine: str = ""
 
     @classmethod
     def of(cls, fields: Fields) -> Entry:
@@ -62,6 +65,8 @@ class Entry(Struct, frozen=True):
             host=one_line(text("_HOSTNAME")),
             printed=text("_TRANSPORT") == "stdout",
             stream=text("_STREAM_ID") or f"{unit} {pid}",
+            boot=text("_BOOT_ID"),
+            machine=text("_MACHINE_ID"),
         )
 
 
@@ -144,17 +149,45 @@ def with_type(units: tuple[str, ...]) -> list[str]:
     return [unit if "." in unit else f"{unit}.service" for unit in units]
 
 
-def own_unit() -> str:
+class Own(Struct, frozen=True):
+    """This relay as the journal knows it: its own entries must not come back to it.
+
+    A process's number alone says nothing: in an earlier boot, or on a host that sends its journal here,
+    another one had it. Nor does a unit: such hosts have a relay, too.
+    """
+
+    unit: str = ""  # "": it is no service
+    machine: str = ""
+    pid: str = ""
+    boot: str = ""
+
+    @classmethod
+    def now(cls) -> Own:
+        """As it is."""
+        boot = _content("/proc/sys/kernel/random/boot_id").replace("-", "")
+        return cls(_own_unit(), _content("/etc/machine-id"), str(os.getpid()), boot)
+
+    def wrote(self, entry: Entry) -> bool:
+        """Whether that entry is by this relay, or by one that ran before it in this unit."""
+        if self.unit and entry.unit == self.unit:
+            return not entry.machine or entry.machine == self.machine
+        return entry.pid == self.pid and (not entry.boot or entry.boot == self.boot)
+
+
+def _own_unit() -> str:
     """The unit that this process runs in; "" if it is no service."""
-    try:
-        groups = Path("/proc/self/cgroup").read_text("utf-8")
-    except OSError:
-        return ""
-    for line in groups.splitlines():
+    for line in _content("/proc/self/cgroup").splitlines():
         name = line.rpartition("/")[2]
         if name.endswith(".service") and line.split(":")[1] in {"", "name=systemd"}:
             return name
     return ""
+
+
+def _content(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except OSError:
+        return ""
 
 
 def _number(text: str) -> int:

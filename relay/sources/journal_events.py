@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from relay.models import Event
-from relay.sources.journal_entry import Entry, EntryReader
+from relay.sources.journal_entry import Entry, EntryReader, Own
 from relay.sources.lines import RawEvent, RawLine
 from relay.sources.multiline import Joiner
 
@@ -32,12 +32,10 @@ class Stream(Struct):
 class EntryEvents:
     """Collects events until they may be handed over together."""
 
-    def __init__(self, reader: EntryReader, own: str, pid: str) -> None:
-        """`own`, `pid`: relay's own unit and process, whose entries must not come back."""
+    def __init__(self, reader: EntryReader, own: Own) -> None:
         self.skipped = 0  # entries of relay itself
         self._reader = reader
         self._own = own
-        self._pid = pid
         self._streams: dict[str, Stream] = {}
         self._held: list[Event] = []
         self._size = 0
@@ -45,7 +43,7 @@ class EntryEvents:
 
     def take(self, entry: Entry, now: float, monotonic: float) -> None:
         """One more entry."""
-        if (self._own and entry.unit == self._own) or entry.pid == self._pid:
+        if self._own.wrote(entry):
             self.skipped += 1
             return
         if not self._reader.wants(entry):

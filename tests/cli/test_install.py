@@ -81,7 +81,8 @@ def test_a_dry_run_does_nothing(tree: Path) -> None:
 def test_uninstall_leaves_what_people_wrote(tree: Path) -> None:
     installed(tree)
     for _ in range(2):
-        assert relay("uninstall", "--root", str(tree)).returncode == 0
+        done = relay("uninstall", "--root", str(tree))
+        assert (done.returncode, "left: /etc/relay" in done.stdout) == (0, True)
     left = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
     ours = {path for path in left if "relay" in path}
     assert ours == {"etc/relay/rules.yaml"}
@@ -117,17 +118,75 @@ def test_polkit_grants_the_units_that_the_rules_name(tmp_path: Path) -> None:
     )
     assert install.granted(rules) == {"orders-worker.service": ["restart"], "shop@1.service": ["restart"]}
     rules.write_text("watchdog:\n  a: {check: 'tcp://x:1', restart: 'a;reboot'}\n")
-    assert install.granted(rules) == {}
+    assert install.granted(rules) is None
     assert install.granted(tmp_path / "absent.yaml") == {}
 
 
 def test_the_units_start_the_relay_that_installed_them(tmp_path: Path) -> None:
     """One in an environment of its own, say; and a shell finds it under /usr/local/bin."""
-    steps = install.installation(Target(tmp_path), "/opt/relay/bin/relay")
+    steps = install.installation("/opt/relay/bin/relay", {})
     (unit,) = [step for step in steps if isinstance(step, File) and step.name.endswith("relay.service")]
     assert "ExecStart=/opt/relay/bin/relay run" in unit.text
     assert "/usr/bin/relay" not in unit.text
     assert Link("/usr/local/bin/relay", "/opt/relay/bin/relay") in steps
+
+
+@needs_sysusers
+def test_rules_with_errors_take_no_permission_away(tree: Path) -> None:
+    """An update whose relay finds an error: the watchdog must go on restarting what it restarted."""
+    installed(tree)
+    rules, polkit = tree / "etc/relay/rules.yaml", tree / "etc/polkit-1/rules.d/50-relay.rules"
+    rules.write_text("watchdog: {a: {check: 'tcp://127.0.0.1:1', restart: shop.service}}\n")
+    assert "relay may restart shop.service" in installed(tree)
+    granted = polkit.read_text()
+    rules.write_text(rules.read_text() + "recipents: {}\n")
+    assert "has errors" in installed(tree)
+    assert polkit.read_text() == granted
+    assert "shop.service" in granted
+    done = relay("install", "--root", str(tree), "--now")
+    assert (done.returncode, "nothing was started or restarted" in done.stderr) == (1, True)
+    assert "systemctl restart" not in done.stdout
+
+
+@needs_sysusers
+def test_modes_and_owners_are_mended(tree: Path) -> None:
+    installed(tree)
+    polkit, folder = tree / "etc/polkit-1/rules.d/50-relay.rules", tree / "etc/relay/credentials"
+    polkit.chmod(0o666)
+    os.chown(polkit, 65534, 65534)
+    folder.chmod(0o755)
+    assert "would be replaced  /etc/polkit-1/rules.d/50-relay.rules" in installed(tree, "--dry-run")
+    said = installed(tree)
+    assert "replaced  /etc/polkit-1/rules.d/50-relay.rules" in said
+    assert "mended  /etc/relay/credentials" in said
+    assert (polkit.stat().st_mode & 0o777, polkit.stat().st_uid) == (0o644, 0)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@needs_sysusers
+def test_a_strict_umask_hides_nothing_from_polkit_and_shells(tree: Path) -> None:
+    command = [sys.executable, "-m", "relay", "install", "--root", str(tree)]
+    subprocess.run(command, check=True, capture_output=True, umask=0o077)
+    for name in ("etc/polkit-1", "etc/polkit-1/rules.d", "usr/local/share/bash-completion/completions"):
+        assert (tree / name).stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("program", ["/opt/my relay/bin/relay", "/opt/100%/bin/relay", "/opt/$x/bin/relay"])
+def test_a_path_that_systemd_would_read_otherwise_is_refused(
+    program: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(install, "own_program", lambda: program)
+    assert install.main("install", ["--dry-run"]) == 2
+    assert "without spaces" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["install", "uninstall"])
+def test_only_root_may(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert install.main(name, []) == 1
+    assert capsys.readouterr().err.startswith("relay: only root can do that")
 
 
 def test_another_program_of_that_name_is_left_alone(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from tests.e2e.rig import Relay, Sink, running, until
 
@@ -56,6 +58,29 @@ def test_a_rule_that_takes_relays_own_log_does_not_loop(tmp_path: Path, sink: Si
         assert (said["own_line"], said["reason"]) == (True, "no_rule")
 
 
+@pytest.mark.parametrize("format_", ["plain", "json"])
+def test_a_service_that_logs_the_messages_it_gets_starts_no_loop(
+    tmp_path: Path, sink: Sink, format_: str
+) -> None:
+    relay = Relay(tmp_path)
+    relay.write_rules(LOOP.format(folder=tmp_path, url=sink.url, format=format_))
+    services = tmp_path / "wrapped.log"
+    services.touch()
+
+    def answer(message: dict[str, object]) -> web.Response:
+        with services.open("a") as out:
+            out.write(json.dumps(message) + "\n")
+        return web.Response(text="ok")
+
+    sink.answer = answer
+    with running(relay):
+        relay.command("send", "-m", "pay", "one event")
+        assert until(lambda: len(sink.received) > 0, 10)
+        time.sleep(2)
+        told = [each["message"] for each in sink.received]
+        assert told == ["one event"], told
+
+
 def test_the_lines_of_another_relay_are_events_like_any_other(tmp_path: Path, sink: Sink) -> None:
     relay = Relay(tmp_path)
     relay.write_rules(LOOP.format(folder=tmp_path, url=sink.url, format="json"))
@@ -99,7 +124,7 @@ def test_a_first_start_reports_nothing(tmp_path: Path, sink: Sink) -> None:
 
 
 def test_a_drill_goes_the_whole_way(tmp_path: Path, sink: Sink) -> None:
-    relay = Relay(tmp_path)
+    relay = Relay(tmp_path, env={"TZ": f"NOON{time.gmtime().tm_hour - 12:+d}"})  # drills have hours
     rules = LOOP.format(folder=tmp_path, url=sink.url, format="plain").replace("relay.log", "app.log")
     relay.write_rules("drill: daily\n" + rules)
     with running(relay):
@@ -129,3 +154,16 @@ def test_the_outside_is_called(tmp_path: Path, sink: Sink) -> None:
         assert until(lambda: "ping_failed" in relay.log.read_text(), 15)
         assert "it answers 405" in relay.log.read_text()
         assert json.loads(relay.command("status", "--json").stdout)["ping"]["failures"] >= 1
+
+
+def test_what_the_watchdog_ends_says_where_it_hung(tmp_path: Path, sink: Sink) -> None:
+    relay = Relay(tmp_path)
+    relay.write_rules(
+        LOOP.format(folder=tmp_path, url=sink.url, format="plain").replace("relay.log", "app.log")
+    )
+    with running(relay):
+        assert relay.process is not None
+        relay.process.send_signal(signal.SIGABRT)
+        relay.process.wait(10)
+    assert "Fatal Python error: Aborted" in relay.log.read_text()
+    assert "relay/cli/run.py" in relay.log.read_text()

@@ -1,5 +1,6 @@
 """Entries as events: whose they are, how bad, and what their text adds."""
 
+import os
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from relay.config.schema import Journal, JournalSource
 from relay.models import Event, Level
 from relay.sources.export import Fields
-from relay.sources.journal_entry import Entry, EntryReader, own_unit
+from relay.sources.journal_entry import Entry, EntryReader, Own
 from relay.sources.journal_events import HOLD, EntryEvents
 
 NOW = 1_767_600_100.0
@@ -88,9 +89,12 @@ def test_globs_name_units_that_come_later() -> None:
     assert not reader.wants(entry(_SYSTEMD_UNIT="other.service"))
 
 
+OWN = Own(unit="relay.service", machine="m1", pid="999", boot="b2")
+
+
 def events_of(**settings: Any) -> EntryEvents:
     reader = EntryReader("j", JournalSource(**{"journal": Journal()} | settings))
-    return EntryEvents(reader, "relay.service", "999")
+    return EntryEvents(reader, OWN)
 
 
 def test_relays_own_entries_are_skipped() -> None:
@@ -98,6 +102,25 @@ def test_relays_own_entries_are_skipped() -> None:
     events.take(entry("delivery_postponed", _SYSTEMD_UNIT="relay.service"), NOW, 1.0)
     events.take(entry("delivery_postponed", _PID="999"), NOW, 1.0)
     assert (events.handed(NOW, 1.0), events.skipped) == (([], 0), 2)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"_PID": "999", "_BOOT_ID": "b1"},  # before the host was started anew: another process had the number
+        {"_PID": "999", "_BOOT_ID": "x1", "_MACHINE_ID": "m2"},
+        {"_SYSTEMD_UNIT": "relay.service", "_MACHINE_ID": "m2", "_BOOT_ID": "x1"},
+    ],
+)
+def test_entries_of_others_that_look_like_relays_own_are_read(fields: dict[str, str]) -> None:
+    events = events_of()
+    events.take(entry("cannot charge", _TRANSPORT="journal", **fields), NOW, 1.0)
+    events.take(entry("own", _PID="999", _BOOT_ID="b2", _MACHINE_ID="m1"), NOW, 1.0)
+    events.take(entry("own", _SYSTEMD_UNIT="relay.service", _MACHINE_ID="m1", _BOOT_ID="b1"), NOW, 1.0)
+    handed = events.handed(NOW, 1.0)
+    assert handed is not None
+    assert [each.message for each in handed[0]] == ["cannot charge"]
+    assert events.skipped == 2
 
 
 def test_lines_of_one_stream_are_joined_and_others_wait_for_them() -> None:
@@ -136,5 +159,8 @@ def test_blank_lines_are_no_events() -> None:
     assert events.handed(NOW, 1.0) == ([], 2)
 
 
-def test_this_process_knows_its_unit() -> None:
-    assert own_unit() == "" or own_unit().endswith(".service")
+def test_this_process_knows_itself() -> None:
+    own = Own.now()
+    assert own.unit == "" or own.unit.endswith(".service")
+    assert own.pid == str(os.getpid())
+    assert len(own.boot) == 32  # as the journal writes it, without dashes
