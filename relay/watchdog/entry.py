@@ -50,7 +50,7 @@ class Entry:
         self.tally = Tally()
 
     def follow(self, old: Entry) -> None:
-        """Be what the old one becomes by an edit, with what is on its way: a restart that runs, its verdict."""
+        """Be what the old one becomes by an edit; a restart that runs, and its verdict, are this one's."""
         self.lock, self.remedy = old.lock, old.remedy
         self.is_blind, self.held_back = old.is_blind, old.held_back
         self.told_at, self.tally = old.told_at, old.tally

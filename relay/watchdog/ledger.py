@@ -1,4 +1,4 @@
-"""What becomes of a check goes into the intake: the event that tells of it, and its record, in one transaction."""
+"""What becomes of a check, into the intake: the event that tells of it and its record, in one transaction."""
 
 from __future__ import annotations
 

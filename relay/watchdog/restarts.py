@@ -1,4 +1,4 @@
-"""What is done about a check that is down: evidence, a decision, the event that tells of both, and the restart.
+"""What is done about a check that is down: evidence, a decision, the event that tells of both, the restart.
 
 A restart is recorded before it is begun, so neither a crash of relay nor its restart makes one too many.
 """

@@ -72,7 +72,7 @@ def is_given_up(event: Event) -> bool:
 def as_for_checks(rule: Rule) -> Rule:
     """A rule as it applies to checks: one problem each, that `failures` has judged and the check itself ends.
 
-    Were it counted again, or each event a problem of its own, an outage would go untold, or be told each minute.
+    Were it counted again, an outage would go untold; were each event a problem, it would be told each minute.
     """
     return replace(
         rule,
