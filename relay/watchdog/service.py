@@ -175,7 +175,6 @@ class Watchdog:
             return
         if was:
             entry.standing = excused(entry.standing, entry.watch, now)
-            entry.again = entry.record.down
         async with self._seats:  # not while it is restarted: that must not keep others from being looked at
             verdict = await entry.look(self._tools, self._lag, now)
         self._count(entry, verdict.kind, now)
