@@ -104,6 +104,8 @@ class Deciding:
             )
 
         decision = self._unless_hushed(turn, decided, before, event, Around())
+        if any(map(told.is_given_up, outcome.told)):
+            decision = structs.replace(decision, last_word=True)
         if rule.inhibit:
             equal = seen(rule, decision.alert.equal, outcome.told)
             decision = structs.replace(decision, alert=structs.replace(decision.alert, equal=equal))

@@ -46,6 +46,7 @@ class Outages(Struct, frozen=True):
     rules: Mapping[str, Rule]  # by module: who hears where no rule takes it, or the entry says `to`
     own: Collection[str]  # modules of entries that say `to`: no rule is asked
     covered: Mapping[str, Matcher]  # by entry: the events that belong to its outages
+    applied: Mapping[str, Rule]  # by name: every rule, as it applies to checks
 
     @classmethod
     def of(cls, config: Config) -> Outages:
@@ -59,6 +60,7 @@ class Outages(Struct, frozen=True):
                 for name, watch in config.watchdog.items()
                 if watch.module
             },
+            {rule.name: told.as_for_checks(rule) for rule in config.rules} | dict(rules),
         )
 
     def route(self, event: Event, taken: tuple[Rule, ...]) -> tuple[Rule, ...]:
@@ -66,7 +68,9 @@ class Outages(Struct, frozen=True):
         own = self.rules.get(event.module)
         if own is None:  # its entry is gone: whoever was told of it hears the end by its alert's rule
             return taken
-        return (own,) if event.module in self.own or not taken else taken
+        if event.module in self.own or not taken:
+            return (own,)
+        return tuple(self.applied[rule.name] for rule in taken)
 
     def outage_of(self, event: Event, down: Collection[str]) -> str:
         """The entry that is down and covers the event; "" if none does."""

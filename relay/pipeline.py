@@ -365,7 +365,7 @@ class Pipeline:
         return due_of(hold, self.rules.by_name, self.rules.config, self._clock.now())
 
     def _due(self, alert: Alert) -> float | None:
-        now, rule = self._clock.now(), self.rules.by_name.get(alert.rule)
+        now, rule = self._clock.now(), self.rules.rule_of(alert)
         if rule is None or not alert.standings:
             return due(alert, rule, now)
         return due(alert, rule, now, expected(self.rules.config, rule, alert, now))

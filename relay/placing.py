@@ -65,7 +65,7 @@ def place(rules: Rules, event: Event, known: Known, serial: int = 0) -> Place:
     if told.is_over(event):
         return Place(_alerts(rules, event.module, known.live, Role.OVER))
     taken = rules.route(event)
-    ends = () if event.source == RELAY else rules.ruleset.ends(event)
+    ends = () if event.source in OWN else rules.ruleset.ends(event)
     if not (taken or ends):
         return _NOWHERE
     if event.source in OWN:
@@ -105,7 +105,7 @@ def linked(reason: Reason) -> Reason:
 def _parts(event: Event, taken: Sequence[Rule], ends: Sequence[Rule], serial: int) -> list[Part]:
     found = []
     for rule in (*taken, *(rule for rule in ends if rule not in taken)):
-        by_check = event.source == told.WATCHDOG
+        by_check = event.source == told.WATCHDOG and rule.absent is None
         problem = key_of(event, rule) if by_check else subject(event, rule, serial=str(serial))
         found.append(Part(rule, problem, Role.END if rule in ends else Role.PART))
     return found

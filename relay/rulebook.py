@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct, field
 
 from relay.config.schema import Config, Rule
-from relay.models import Event
+from relay.models import Alert, Event
 from relay.outages import Outages, keys_of
 from relay.routing import own as own_rules
 from relay.routing.ruleset import Ruleset
@@ -57,5 +57,13 @@ class Rules(Struct, frozen=True):
     def keys_of(self, module: str) -> dict[str, Rule]:
         """The fingerprints that alerts of the check with that module may have, each with its rule."""
         if module not in self.keys:
-            self.keys[module] = keys_of(module, self.by_name, self.config.operators)
+            self.keys[module] = keys_of(module, self._applied_to(module), self.config.operators)
         return self.keys[module]
+
+    def rule_of(self, alert: Alert) -> Rule | None:
+        """The alert's rule, as it applies to it, if it is still there."""
+        return self._applied_to(alert.module).get(alert.rule)
+
+    def _applied_to(self, module: str) -> Mapping[str, Rule]:
+        """By name: the rules as they apply to alerts of that module."""
+        return self.outages.applied if module in self.outages.rules else self.by_name

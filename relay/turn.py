@@ -24,7 +24,7 @@ class Turn(Struct):
 
     def rule_of(self, alert: Alert) -> Rule | None:
         """The alert's rule, if it is still there."""
-        return self.rules.by_name.get(alert.rule)
+        return self.rules.rule_of(alert)
 
     def new(self, number: int) -> Iterator[Alert]:
         """The alert of that id, if something became of it in this turn."""

@@ -79,6 +79,8 @@ def restarted(node: Scalar) -> str:
         raise ValueError(
             f"{node.given} is a shell's line: write a list, as in [systemctl, restart, orders-worker]"
         )
+    if "/" in node.text:
+        raise ValueError(f"{node.given} is a program: write a list, as in [{node.text[:60]}, restart]")
     if wrong := restart_problem(node.text):
         raise ValueError(wrong)
     return node.text

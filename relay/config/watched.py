@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from relay.config.commands import absence
 from relay.config.nodes import Table
 from relay.config.people import names_in, walked
 from relay.config.problems import Problems, hint, quoted
@@ -24,6 +25,9 @@ def check_watchdog(config: Config, root: Table, problems: Problems) -> None:
     places = names_in(root, "watchdog")
     causes = {name: watch.depends_on for name, watch in config.watchdog.items()}
     _check_causes(causes, places, root, problems)
+    for name, watch in config.watchdog.items():
+        if isinstance(watch.restart, tuple) and watch.restart and (wrong := absence(watch.restart[0])):
+            problems.warning(_place_of(name, "restart", root) or places[name], wrong)
     for circle in walked(causes)[0]:
         problems.error(
             places[circle[0]], f"entries depend on each other in a circle: {' -> '.join(circle[:8])}"
@@ -33,11 +37,16 @@ def check_watchdog(config: Config, root: Table, problems: Problems) -> None:
 def _check_causes(
     causes: Mapping[str, tuple[str, ...]], places: Mapping[str, Place], root: Table, problems: Problems
 ) -> None:
-    section = root.get("watchdog")
     for name, needed in causes.items():
-        entry = section.get(name) if isinstance(section, Table) else None
-        given = entry.get("depends_on") if isinstance(entry, Table) else None
         for cause in needed:
             if cause not in places:
-                place = given.place if given is not None else places[name]
+                place = _place_of(name, "depends_on", root) or places[name]
                 problems.error(place, f"unknown watchdog entry {quoted(cause)}{hint(cause, list(places))}")
+
+
+def _place_of(name: str, key: str, root: Table) -> Place | None:
+    """Where an entry has that key."""
+    section = root.get("watchdog")
+    entry = section.get(name) if isinstance(section, Table) else None
+    given = entry.get(key) if isinstance(entry, Table) else None
+    return given.place if given is not None else None

@@ -77,6 +77,7 @@ class Decision(Struct, frozen=True):
     notes: tuple[str, ...] = ()  # what the message says beside what happened
     booked: str = ""  # the hush whose closing line tells what no message of the alert's own will ...
     spared: tuple[Told, ...] = ()  # ... to those who would have been told
+    last_word: bool = False  # from now on only people can help: flapping doesn't hold it back
 
 
 class Around(Struct, frozen=True):

@@ -108,6 +108,8 @@ def _while_flapping(hold: Hold, rule: Rule, decision: Decision, now: float) -> t
     )
     if hold.level < Level.CRITICAL <= alert.level:
         return replace(after, level=alert.level), decision
+    if decision.last_word:
+        return after, decision
     after = replace(after, parts=added(hold.parts, parts_of(decision)))
     until = due(after, rule, now)
     return after, silenced(decision, Reason.FLAPPING, "it is flapping: told when it has settled", until)

@@ -16,6 +16,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from relay.config.commands import PATH
 from relay.text import clean
 from relay.watchdog.leftovers import MARK, owner
 
@@ -23,7 +24,10 @@ MOST_OUTPUT: Final = 1024 * 1024  # bytes after which it floods
 KEPT: Final = 16 * 1024  # bytes of output that are kept: its end
 POLITE: Final = 2.0  # seconds between SIGTERM and SIGKILL
 _PIPE: Final = 0.5  # seconds that output may still come once the command has ended
-_ENVIRONMENT: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+_HELD_OPEN: Final = (
+    "(something that it left running still had its output, which is closed now: let the script redirect it)"
+)
+_ENVIRONMENT: Final = {"PATH": PATH, "LC_ALL": "C"}
 _INHERITED: Final = ("DBUS_SYSTEM_BUS_ADDRESS", "HOME", "TZ", "XDG_RUNTIME_DIR")
 
 
@@ -47,7 +51,10 @@ async def run(argv: Sequence[str], within: float, *, leave: bool = False) -> Ran
 
     Cancellation ends the command.
     """
-    output = _Output()
+    try:
+        output = _Output()
+    except OSError as error:  # relay's own limits are reached
+        return Ran(None, "", f"could not be run: {error.strerror}")
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -66,7 +73,7 @@ async def run(argv: Sequence[str], within: float, *, leave: bool = False) -> Ran
         output.close()
         raise
     try:
-        return await _watched(process, output, within)
+        return await _watched(process, output, within, leave=leave)
     finally:
         try:
             if process.returncode is None:
@@ -77,7 +84,9 @@ async def run(argv: Sequence[str], within: float, *, leave: bool = False) -> Ran
             output.close()
 
 
-async def _watched(process: asyncio.subprocess.Process, output: _Output, within: float) -> Ran:
+async def _watched(
+    process: asyncio.subprocess.Process, output: _Output, within: float, *, leave: bool
+) -> Ran:
     output.read()
     waiting = {asyncio.create_task(process.wait()), asyncio.create_task(output.ended.wait())}
     try:
@@ -86,16 +95,22 @@ async def _watched(process: asyncio.subprocess.Process, output: _Output, within:
             if output.floods:
                 return Ran(None, output.text, f"printed more than {MOST_OUTPUT // 1024} KiB and was ended")
             status = await process.wait()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PIPE):
-                await output.ended.wait()
-        return Ran(status, output.text)
+        hint = "" if await _all_of(output) or not leave else f"\n{_HELD_OPEN}"
+        return Ran(status, f"{output.text}{hint}".strip())
     except TimeoutError:
         return Ran(None, output.text, f"did not end within {within:g} s and was ended")
     finally:
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def _all_of(output: _Output) -> bool:
+    """Whether the output came to its end, now that the command has; what it left running may hold it open."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_PIPE):
+            await output.ended.wait()
+    return output.ended.is_set()
 
 
 class _Output:
@@ -166,8 +181,12 @@ def _signal(group: int, family: set[int], number: signal.Signals) -> None:
 def _family(root: int) -> set[int]:
     """Processes of that session, and what descends from them: read from /proc, so as it is just now."""
     parents: dict[int, int] = {}
-    found = set()
-    for folder in Path("/proc").iterdir():
+    found: set[int] = set()
+    try:
+        folders = list(Path("/proc").iterdir())
+    except OSError:  # no descriptor is left: its group is ended all the same
+        return found
+    for folder in folders:
         if not folder.name.isdigit():
             continue
         try:

@@ -49,6 +49,12 @@ class Entry:
         self._began = now.mono
         self.tally = Tally()
 
+    def follow(self, old: Entry) -> None:
+        """Be what the old one becomes by an edit; a restart that runs, and its verdict, are this one's."""
+        self.lock, self.remedy = old.lock, old.remedy
+        self.is_blind, self.held_back = old.is_blind, old.held_back
+        self.told_at, self.tally = old.told_at, old.tally
+
     @property
     def record(self) -> CheckRecord:
         """What outlives relay."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from collections.abc import Awaitable
-from pathlib import Path
 from typing import Final
 
 from relay.config.check_kinds import place_of
@@ -57,6 +57,8 @@ async def _in_time(part: Awaitable[str]) -> str:
         return "(a part of the evidence could not be had in time)"
     except (RelayError, OSError) as error:
         return f"({error})" if isinstance(error, RelayError) else f"({in_words(error)})"
+    except Exception as error:  # noqa: BLE001 - evidence is a courtesy: a mistake in it must not cost the alert
+        return f"(a part of the evidence could not be had: {type(error).__name__})"
 
 
 def _host(watch: Watch, tools: Tools) -> str:
@@ -81,13 +83,21 @@ def _ports(watch: Watch) -> list[int]:
 
 def _log(path: str) -> str:
     try:
-        with Path(path).open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_BYTES))
+        with open(path, "rb", opener=_unwaiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return f"{path}: not a file with lines"
+            file.seek(max(0, status.st_size - _LOG_BYTES))
             text = clean(file.read(_LOG_BYTES).decode("utf-8", "replace"))
     except OSError as error:
         return f"{path}: {in_words(error)}"
     lines = text.rstrip().split("\n")[-LOG_LINES:]
     return "\n".join([f"last lines of {path}:", *lines])
+
+
+def _unwaiting(path: str, flags: int) -> int:
+    """A FIFO would wait for who writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 async def _journal(unit: str) -> str:
@@ -100,6 +110,7 @@ async def _journal(unit: str) -> str:
         f"--unit={unit}",
     )
     ran = await run(words, WITHIN)
-    if ran.status != 0 or not ran.output:
+    if not ran.output:
         return f"journal of {unit}: {ran.words if ran.status != 0 else 'no lines that relay may read'}"
-    return f"journal of {unit}:\n{ran.output}"
+    about = f" ({ran.words})" if ran.status != 0 else ""
+    return f"journal of {unit}{about}:\n{ran.output}"

@@ -15,6 +15,7 @@ from relay.config.commands import full_unit
 from relay.config.schema import Watch
 
 USER: Final = "relay"
+_TO_POLKIT: Final = {"try-reload-or-restart": "reload-or-try-restart"}  # systemd's word is not systemctl's
 _RULE: Final = """\
 // What relay, which runs without privileges, may ask of systemd, and nothing else.
 // `relay install` writes it, by what rules.yaml restarts.
@@ -43,7 +44,7 @@ def verbs_by_unit(watches: Iterable[Watch]) -> dict[str, list[str]]:
     for watch in watches:
         verb, units = _asked(watch)
         for unit in units:
-            wanted.setdefault(full_unit(unit), set()).add(verb)
+            wanted.setdefault(full_unit(unit), set()).add(_TO_POLKIT.get(verb, verb))
     return {unit: sorted(verbs) for unit, verbs in wanted.items()}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,6 +27,10 @@ class Choice(enum.Enum):
     SPENT = "spent"  # as often as allowed: it is given up from now on
     GIVEN_UP = "given up"  # it was given up before
     BUDGET = "budget"  # the whole host's restarts are used up: later
+    PAUSED = "paused"  # somebody wants it left alone
+
+
+LATER: Final = frozenset({Choice.HOPELESS, Choice.STOPPED, Choice.SYSTEMD, Choice.BUDGET, Choice.PAUSED})
 
 
 class Plan(Struct, frozen=True):
@@ -52,6 +57,8 @@ def plan(
     """
     if not watch.restart:
         return Plan(Choice.NONE, "", record)
+    if record.paused_until > now:
+        return Plan(Choice.PAUSED, "it is not restarted: it was paused", record)
     if record.gave_up:
         return Plan(Choice.GIVEN_UP, "it is not restarted: relay gave it up", record)
     if not remediable or (unit is not None and unit.load == "not-found"):
@@ -63,6 +70,8 @@ def plan(
         return Plan(Choice.SYSTEMD, text, record)
     if unit is not None and unit.is_busy:
         return Plan(Choice.SYSTEMD, f"it is not restarted: {unit.words}, systemd is at work on it", record)
+    if "observe" in {watch.mode, remedies.mode}:  # nothing is done, so nothing is counted
+        return Plan(Choice.OBSERVE, f"would have run: {command_line(watch)}", record)
     return _within_limits(watch, record, remedies, all_restarts, now)
 
 
@@ -80,8 +89,6 @@ def _within_limits(
         return Plan(Choice.BUDGET, f"it is not restarted now: {spent}", record)
     counted = replace(record, restarts=(*recent, now))
     which = f"({len(recent) + 1} of {most.count} within {format_duration(most.within)})"
-    if "observe" in {watch.mode, remedies.mode}:
-        return Plan(Choice.OBSERVE, f"would have run: {command_line(watch)} {which}", counted)
     return Plan(Choice.RESTART, f"restarting: {command_line(watch)} {which}", counted)
 
 
@@ -97,8 +104,16 @@ def command_line(watch: Watch) -> str:
     return " ".join(argv(watch))
 
 
+def is_pending(record: CheckRecord) -> bool:
+    """Whether the verdict on its latest restart was still to come when relay ended."""
+    latest = record.restarts[-1] if record.restarts else 0.0
+    return record.down and not record.gave_up and latest >= record.since
+
+
 def forgiven(record: CheckRecord, watch: Watch, now: float) -> CheckRecord:
     """A check that held for as long as restarts are counted may be restarted again."""
+    if record.since > now:  # the clock was set back
+        return replace(record, since=now)
     held = not record.down and record.since and now - record.since >= watch.max_restarts.within
     return replace(record, gave_up=False, restarts=()) if record.gave_up and held else record
 

@@ -1,7 +1,6 @@
 """The watchdog at work: looks when it is time, tells what changed, restarts what is down.
 
-A change goes into the intake like any other event, with the record of the check in the same transaction; a
-restart is recorded before it is begun. So neither a crash of relay nor its restart makes one too many.
+A change goes into the intake like any other event, with the record of the check in the same transaction.
 """
 
 from __future__ import annotations
@@ -15,21 +14,19 @@ import structlog
 from msgspec.structs import replace
 
 from relay.clock import Clock
-from relay.config.schema import Config, Hours, Remedies, Watch
-from relay.errors import RelayError
+from relay.config.schema import Config, Hours, Watch
 from relay.metrics import Histogram
 from relay.models import Batch, CheckRecord, Event
 from relay.values import format_duration
 from relay.watchdog import beats, told
-from relay.watchdog.command import Ran, run
 from relay.watchdog.entry import VERIFY_EVERY, Entry
-from relay.watchdog.evidence import gather, unit_behind
 from relay.watchdog.lag import Lag
+from relay.watchdog.ledger import Ledger
 from relay.watchdog.leftovers import end_leftovers
-from relay.watchdog.remedy import Choice, Plan, argv, command_line, forgiven, plan
-from relay.watchdog.standing import Moment, Turn, excused, judged, outage, restarted
+from relay.watchdog.remedy import forgiven, is_pending
+from relay.watchdog.restarts import Restarts
+from relay.watchdog.standing import Moment, Turn, excused, judged, outage
 from relay.watchdog.tools import Tools
-from relay.watchdog.units import Unit, unasked
 from relay.watchdog.verdict import Kind, Verdict
 
 log = structlog.get_logger()
@@ -64,7 +61,7 @@ class Watchdog:
         self.entries: dict[str, Entry] = {}
         self.turned_at = clock.monotonic()
         self.look_seconds = Histogram()  # how long looks took, whatever came of them
-        self._put = put  # into the intake
+        self._ledger = Ledger(put, clock)
         self._clock = clock
         self._report = report
         self._is_open = is_open  # whether that is within the hours at that time
@@ -73,7 +70,7 @@ class Watchdog:
         self._seats = asyncio.Semaphore(AT_ONCE)
         self._wake = asyncio.Event()
         self._config = config
-        self._remedies: Remedies = config.remedies
+        self._restarts = Restarts(self._ledger, clock, self._tools, self.entries)
 
     # --- lifecycle ---
 
@@ -81,17 +78,23 @@ class Watchdog:
         """Begin, with what the store knows of the time before."""
         known = {record.name: record for record in records}
         self._build(self._config, known)
+        for entry in self.entries.values():
+            if is_pending(entry.record):
+                entry.remedy = "relay itself was restarted meanwhile"
         gone = [record for name, record in known.items() if name not in self.entries and record.down]
         for record in gone:
-            self._unwatched(record, Watch())
+            self._ledger.unwatched(record, Watch())
 
     def apply(self, config: Config) -> None:
         """The rules were edited: entries that are the same go on as they stand."""
-        old, records = self.entries, {name: entry.record for name, entry in self.entries.items()}
-        self._build(config, records)
+        old = dict(self.entries)
+        self._build(config, {name: entry.record for name, entry in old.items()})
         for name, entry in old.items():
-            if name not in self.entries and entry.record.down:
-                self._unwatched(entry.record, entry.watch)
+            if name in self.entries:
+                continue
+            self._sees_again(entry, f"{name} is no longer watched")
+            if entry.record.down:
+                self._ledger.unwatched(entry.record, entry.watch)
         self._wake.set()
 
     async def run(self) -> None:
@@ -138,14 +141,14 @@ class Watchdog:
 
     async def pause(self, entry: Entry, seconds: float) -> None:
         """Don't look at it for so long; stored when this returns."""
-        await self._keep(entry, replace(entry.record, paused_until=self._clock.now() + seconds))
+        await self._ledger.keep(entry, replace(entry.record, paused_until=self._clock.now() + seconds))
 
     async def resume(self, entry: Entry) -> None:
         """Look at it again, and restart it again, though it was given up."""
         record = replace(entry.record, paused_until=0.0, gave_up=False, restarts=())
         entry.again = entry.record.down
         entry.next_at = 0.0
-        await self._keep(entry, record)
+        await self._ledger.keep(entry, record)
         self._wake.set()
 
     async def look(self, entry: Entry) -> Verdict:
@@ -156,7 +159,7 @@ class Watchdog:
 
     async def _turn(self, entry: Entry) -> None:
         try:
-            async with self._seats, entry.lock:
+            async with entry.lock:
                 await self._look_at(entry)
         finally:
             entry.is_due = False
@@ -172,8 +175,11 @@ class Watchdog:
             return
         if was:
             entry.standing = excused(entry.standing, entry.watch, now)
-        verdict = await entry.look(self._tools, self._lag, now)
+        async with self._seats:  # not while it is restarted: that must not keep others from being looked at
+            verdict = await entry.look(self._tools, self._lag, now)
         self._count(entry, verdict.kind, now)
+        if self.entries.get(entry.name) is not entry:  # edited meanwhile: the new one looks for itself
+            return
         if verdict.kind is Kind.LATE:
             entry.next_at = min(entry.next_at, self._clock.monotonic() + VERIFY_EVERY)
             log.info("look_was_late", check=entry.name)
@@ -190,16 +196,16 @@ class Watchdog:
     async def _take(self, entry: Entry, verdict: Verdict) -> None:
         """What a look leads to."""
         before, now = entry.standing, self._now()
-        if entry.is_blind and verdict.kind is not Kind.UNKNOWN:
-            entry.is_blind = False
-            self._report("watchdog", entry.name, f"{entry.name} can be judged again", cleared=True)
+        if verdict.kind is not Kind.UNKNOWN:
+            self._sees_again(entry, f"{entry.name} can be judged again")
         after, turn = judged(before, entry.watch, verdict, now)
         entry.standing = after
         if turn is Turn.FELL:
             entry.standing = replace(after, record=before.record)  # not yet: something else may explain it
             entry.waits_for = await self._cause(entry)
             if entry.waits_for:
-                self.entries[entry.waits_for].held_back.add(entry.name)
+                if cause := self.entries.get(entry.waits_for):  # else an edit has just taken it away
+                    cause.held_back.add(entry.name)
                 return
             entry.standing = replace(after, record=replace(entry.record, down=True, since=now.wall))
         entry.waits_for = ""
@@ -216,6 +222,11 @@ class Watchdog:
             case Turn.NOTHING:
                 await self._go_on(entry, verdict)
 
+    def _sees_again(self, entry: Entry, text: str) -> None:
+        if entry.is_blind:
+            entry.is_blind = False
+            self._report("watchdog", entry.name, text, cleared=True)
+
     async def _cause(self, entry: Entry) -> str:
         """The entry that explains this one's failure: one it depends on that fails too. "" if none does."""
         for name in entry.watch.depends_on:
@@ -231,7 +242,7 @@ class Watchdog:
 
     async def _fell(self, entry: Entry, verdict: Verdict) -> None:
         log.warning("check_failed", check=entry.name, text=verdict.text)
-        await self._act(entry, verdict, told.DOWN, f"{entry.name} is down: {verdict.text}")
+        await self._restarts.act(entry, verdict, told.DOWN, f"{entry.name} is down: {verdict.text}")
 
     async def _unhelped(self, entry: Entry, verdict: Verdict) -> None:
         lasted = _seconds(outage(entry.standing, self._now()))
@@ -241,7 +252,11 @@ class Watchdog:
             headline += f"\nthe restart did not help: {entry.remedy}"
             entry.tally.results["still down"] += 1
         entry.remedy = ""
-        await self._act(entry, verdict, state, headline)
+        if entry.watch.restart and await self._cause(entry):  # that is restarted first
+            entry.again = True
+            await self._ledger.tell(entry, state, headline)
+        else:
+            await self._restarts.act(entry, verdict, state, headline)
 
     async def _rose(self, entry: Entry, verdict: Verdict) -> None:
         text = f"{entry.name} recovered after {_seconds(outage(entry.standing, self._now()))}"
@@ -257,7 +272,7 @@ class Watchdog:
             waiting = self.entries[name]
             waiting.standing = excused(waiting.standing, waiting.watch, self._now())
         entry.held_back.clear()
-        await self._tell(entry, told.OVER, text)
+        await self._ledger.tell(entry, told.OVER, text)
 
     async def _go_on(self, entry: Entry, verdict: Verdict) -> None:
         """Still down: counted, so that reminders come; or up for so long that restarts are forgiven."""
@@ -265,115 +280,40 @@ class Watchdog:
         if not entry.record.down:
             record = forgiven(entry.record, entry.watch, now.wall)
             if record is not entry.record:
-                await self._keep(entry, record)
+                await self._ledger.keep(entry, record)
             return
         if verdict.kind is not Kind.FAILED or now.mono < entry.standing.starting_until:
             return
-        if entry.again:
-            entry.again = False
-            await self._act(entry, verdict, told.STILL, f"{entry.name} is still down: {verdict.text}")
-        elif now.mono - entry.told_at >= STILL_EVERY and not await self._cause(entry):
-            entry.told_at = now.mono
-            entry.again = entry.remedy_may_follow
-            lasted = format_duration(outage(entry.standing, now))
-            await self._tell(entry, told.STILL, f"{entry.name} is still down after {lasted}: {verdict.text}")
-
-    # --- remedies ---
-
-    async def _act(self, entry: Entry, verdict: Verdict, state: str, headline: str) -> None:
-        """Evidence, the decision, the event that tells of both, and then the restart."""
-        unit = await self._unit(entry)
-        wanted = entry.watch.restart or entry.watch.unit or entry.watch.log
-        evidence = await gather(entry.watch, unit, self._tools) if wanted else ""
-        if self.entries.get(entry.name) is not entry:  # an edit of the rules has put another in its place
+        is_time = now.mono - entry.told_at >= STILL_EVERY
+        if not (entry.again or is_time) or await self._cause(entry):
             return
-        decided = self._plan(entry, verdict, unit)
-        entry.standing = replace(entry.standing, record=decided.record)
-        entry.remedy_may_follow = decided.choice in {Choice.BUDGET, Choice.SYSTEMD}
-        if decided.choice is Choice.SPENT:
-            state = told.PRESSING if state != told.DOWN else state
-        await self._tell(entry, state, "\n".join(part for part in (headline, decided.text, evidence) if part))
-        if decided.choice is Choice.RESTART:
-            await self._restart(entry)
-
-    def _plan(self, entry: Entry, verdict: Verdict, unit: Unit | None) -> Plan:
-        return plan(
-            entry.watch,
-            entry.record,
-            self._remedies,
-            [at for each in self.entries.values() for at in each.record.restarts],
-            self._clock.now(),
-            remediable=verdict.remediable,
-            unit=unit,
-        )
-
-    async def _restart(self, entry: Entry) -> None:
-        entry.tally.restarts += 1
-        log.warning("restart_begun", check=entry.name, command=command_line(entry.watch))
-        ran = await run(argv(entry.watch), entry.watch.restart_timeout, leave=True)
-        log.warning("restart_ended", check=entry.name, outcome=ran.words)
-        entry.remedy = _said(ran)
-        entry.standing = restarted(entry.standing, entry.watch, self._now())
-        if ran.status != 0:  # nothing was started: it need not be waited for
-            entry.standing = replace(entry.standing, starting_until=0.0)
-
-    async def _unit(self, entry: Entry) -> Unit | None:
-        """The unit behind it, as it stands; None if there is none."""
-        name = unit_behind(entry.watch)
-        if not name:
-            return None
-        try:
-            return await self._tools.units.state(name)
-        except RelayError as error:
-            log.info("unit_unknown", check=entry.name, error=str(error))
-            return unasked(name)
-
-    # --- what is told and kept ---
-
-    async def _tell(self, entry: Entry, state: str, text: str) -> None:
-        """Put the event in, with the record as it is now, and wait until both are durable."""
-        entry.told_at = self._clock.monotonic()
-        happened = told.event(entry.name, entry.watch, state, text, entry.target, self._clock.now())
-        await self._durable(Batch(events=[happened], checks=[entry.record], size=len(text)))
-
-    async def _keep(self, entry: Entry, record: CheckRecord) -> None:
-        entry.standing = replace(entry.standing, record=record)
-        await self._durable(Batch(events=[], checks=[record]))
-
-    async def _durable(self, batch: Batch) -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def settle(error: Exception | None) -> None:
-            del error  # the pipeline tries until it succeeds, or relay ends
-            if not done.done():
-                done.set_result(None)
-
-        batch.done = settle
-        self._put(batch)
-        await done
-
-    def _unwatched(self, record: CheckRecord, watch: Watch) -> None:
-        text = f"{record.name} is no longer watched"
-        happened = told.event(record.name, watch, told.UNWATCHED, text, "", self._clock.now())
-        self._put(Batch(events=[happened], checks=[CheckRecord(name=record.name)], size=len(text)))
+        lasted = format_duration(outage(entry.standing, now))
+        text = f"{entry.name} is still down after {lasted}: {verdict.text}"
+        if entry.again or entry.remedy_may_follow:
+            entry.again = False
+            await self._restarts.act(entry, verdict, told.STILL, text)
+        else:
+            await self._ledger.tell(entry, told.STILL, text)
 
     # --- time ---
 
     def _build(self, config: Config, records: dict[str, CheckRecord]) -> None:
-        now, old = self._now(), self.entries
-        self._config, self._remedies = config, config.remedies
-        self.entries, new = {}, []
+        now, old, new = self._now(), dict(self.entries), []
+        self._config, self._restarts.remedies = config, config.remedies
+        self.entries.clear()
         for number, (name, watch) in enumerate(config.watchdog.items()):
             if name in old and old[name].watch == watch:
                 self.entries[name] = old[name]
                 continue
             first = number / max(1, len(config.watchdog)) * min(_SPREAD, watch.every)
             known = records.get(name, CheckRecord(name=name))
-            self.entries[name] = Entry(name, watch, known, now, first)
+            entry = self.entries[name] = Entry(name, watch, known, now, first)
+            if name in old:
+                entry.follow(old[name])
             if not known.first_seen:
-                new.append(self.entries[name].record)
+                new.append(entry.record)
         if new:
-            self._put(Batch(events=[], checks=new))
+            self._ledger.begin(new)
 
     def _due(self) -> Iterator[Entry]:
         now = self._clock.monotonic()
@@ -392,11 +332,6 @@ class Watchdog:
 
     def _now(self) -> Moment:
         return Moment(self._clock.now(), self._clock.monotonic())
-
-
-def _said(ran: Ran) -> str:
-    last = ran.output.rstrip().rpartition("\n")[2][:200]
-    return f"{ran.words}: {last}" if last else ran.words
 
 
 def _seconds(seconds: float) -> str:

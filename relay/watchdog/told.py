@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from msgspec.structs import replace
+
 from relay.config.schema import Config, Match, Rule, Text, Watch
 from relay.models import Event, Level
 
@@ -16,6 +18,7 @@ WATCHDOG: Final = "watchdog"  # source and first module name of its events
 DOWN: Final = "down"
 STILL: Final = "still down"  # counted, and told with the next reminder
 PRESSING: Final = "no better"  # what became of a remedy: told at once
+GIVEN_UP: Final = "given up"  # relay restarts it no more: told at once, though it be flapping
 OVER: Final = "recovered"
 UNWATCHED: Final = "unwatched"  # the entry is gone from rules.yaml
 
@@ -57,8 +60,30 @@ def is_over(event: Event) -> bool:
 
 def pressing(event: Event) -> str:
     """Why the event is told at once, within whatever window; "" if it isn't."""
-    is_so = event.source == WATCHDOG and event.labels.get("state") == PRESSING
+    is_so = event.source == WATCHDOG and event.labels.get("state") in {PRESSING, GIVEN_UP}
     return "what became of the remedy" if is_so else ""
+
+
+def is_given_up(event: Event) -> bool:
+    """Whether from now on only people can help."""
+    return event.source == WATCHDOG and event.labels.get("state") == GIVEN_UP
+
+
+def as_for_checks(rule: Rule) -> Rule:
+    """A rule as it applies to checks: one problem each, that `failures` has judged and the check itself ends.
+
+    Were it counted again, an outage would go untold; were each event a problem, it would be told each minute.
+    """
+    return replace(
+        rule,
+        fingerprint=SAME_PROBLEM,
+        resolve_after=None,
+        threshold=None,
+        distinct=None,
+        rate=None,
+        new=False,
+        pair=None,
+    )
 
 
 def _rule(name: str, watch: Watch, operators: tuple[str, ...]) -> Rule:

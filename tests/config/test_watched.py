@@ -69,6 +69,7 @@ def test_what_an_entry_can_say(check: Check, entry: str) -> None:
         ("{check: {url: 'http://x/', certificate: 3d}}", "has no certificate"),
         ("{check: {url: 'http://x/', body: '/(/'}}", "RE2 refuses"),
         ("{check: 'tcp://x:1', restart: 'systemctl restart x'}", "is a shell's line: write a list"),
+        ("{check: 'tcp://x:1', restart: /etc/init.d/x}", "is a program: write a list"),
         ("{check: 'tcp://x:1', restart: -foo}", "is no unit's name"),
         ("{check: 'tcp://x:1', restart: 'a;reboot'}", "is no unit's name"),
         ("{check: 'tcp://x:1', restart: reboot.target}", "of kind 'target' is not for this"),
@@ -127,8 +128,48 @@ def test_places_and_units() -> None:
     assert place_of("ssh://[fe80::1]") == ("fe80::1", 22)
     assert [full_unit(name) for name in ("a", "a.b", "a.socket")] == ["a.service", "a.b.service", "a.socket"]
     assert unit_of(["/bin/systemctl", "--quiet", "restart", "web"]) == "web.service"
+    assert unit_of(["sudo", "-n", "systemctl", "restart", "web"]) == "web.service"
     assert unit_of(["systemctl", "restart", "a", "b"]) == ""
     assert unit_of(["/etc/init.d/web", "restart"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("sudo -n reboot", "acts on the whole host"),
+        ("env A=b nice -n 5 busybox poweroff", "acts on the whole host"),
+        ("timeout 5 bash -ec x", "`bash -c` runs a line of text"),
+        ("sudo -u root systemctl reboot", "systemctl 'reboot' is not for this"),
+        ("sudo systemctl restart reboot.target", "of kind 'target' is not for this"),
+        ("systemctl --force --force reboot", "systemctl 'reboot' is not for this"),
+        ("systemctl isolate rescue.target", "systemctl 'isolate' is not for this"),
+        ("systemctl start ctrl-alt-del.target", "of kind 'target' is not for this"),
+        ("systemctl --job-mode=isolate start web", "more than the unit, or elsewhere"),
+        ("systemctl -H other restart web", "more than the unit, or elsewhere"),
+        ("systemctl restart relay.service", "is relay itself"),
+        ("systemctl restart relay", "is relay itself"),
+        ("systemctl restart web@.service", "is a template: name one of its units, as in web@1"),
+        ("systemctl restart web*", "is no unit's name"),
+        ("./restart.sh", "is relative to no folder"),
+        ("../x", "is relative to no folder"),
+    ],
+)
+def test_what_could_do_more_than_restart_a_service_is_refused(words: str, problem: str) -> None:
+    assert problem in command_problem(words.split())
+
+
+@pytest.mark.parametrize("name", ["sessions-api", "initech", "rescue-bot", "dbus-proxy", "halting", "web@1"])
+def test_a_name_that_begins_like_one_of_the_hosts_is_a_service_like_any_other(name: str) -> None:
+    assert restart_problem(name) == ""
+
+
+def test_a_restart_whose_program_is_not_there_is_a_warning(check: Check) -> None:
+    entry = "{check: 'tcp://x:1', restart: [/does/not/exist, x]}"
+    (warning,) = [
+        each for each in check(f"{BASE}watchdog:\n  web: {entry}\n").problems if "exist" in str(each)
+    ]
+    assert (warning.severity, warning.place.line > 1) == ("warning", True)
+    assert "is not there, or may not be run by this user" in warning.text
 
 
 @pytest.mark.parametrize("name", ["systemd-reboot", "systemd-logind.service", "dbus", "emergency", "user@0"])
@@ -142,5 +183,7 @@ def test_commands_that_are_fine() -> None:
         ["/opt/a b"[:6], "--flag"],
         ["docker", "restart", "web"],
         ["bash", "x"],
+        ["bash", "-e", "/opt/restart.sh", "--config", "-c"],  # the script's own options
+        ["sudo", "-n", "systemctl", "--no-block", "restart", "web"],
     ):
         assert command_problem(words) == ""

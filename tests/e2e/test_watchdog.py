@@ -255,3 +255,23 @@ def test_no_false_alarm_when_relay_itself_is_stopped_for_seconds(stage: Stage) -
         assert not stage.told("web is down")
     process.kill()
     process.wait()
+
+
+def test_a_stop_while_a_restart_runs_is_prompt_and_the_verdict_is_told_after_the_start(stage: Stage) -> None:
+    stage.restart_script(f"trap '' TERM\necho $$ > {stage.folder}/pid\nsleep 60 &\nwait\nsleep 60")
+    stage.rules(
+        f"  shop:\n    check: tcp://127.0.0.1:{stage.port}\n    every: 500ms\n    failures: 1\n"
+        f"    start_grace: 1s\n    restart: [{stage.folder}/restart]\n"
+        "    max_restarts: {count: 1, within: 1h}\n    to: owner"
+    )
+    with running(stage.relay):
+        assert until(lambda: (stage.folder / "pid").exists() and bool(stage.told("restarting:")), 15)
+        began = time.monotonic()
+        assert stage.relay.stop() == 0
+        assert time.monotonic() - began < 15  # TimeoutStopSec= is 25
+        pid = (stage.folder / "pid").read_text().strip()
+        assert not Path(f"/proc/{pid}").exists()
+        stage.relay.start()
+        assert until(lambda: bool(stage.told("relay itself was restarted meanwhile")), 15)
+        assert "relay gives up: one restart within 1 h" in stage.told("was restarted meanwhile")[0]["message"]
+        assert stage.runs.read_text() == "run\n"

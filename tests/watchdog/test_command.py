@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import time
 from pathlib import Path
@@ -70,9 +71,10 @@ async def test_a_restart_may_leave_a_daemon_behind_and_a_check_may_not(tmp_path:
     body = f"sleep 30 & echo $! > {pid_file}; echo started"
     ran = await run([script(tmp_path, body)], 5, leave=True)
     daemon = int(pid_file.read_text())
-    assert (ran.status, ran.output, alive(daemon)) == (0, "started", True)
+    assert (ran.status, alive(daemon)) == (0, True)
+    assert ran.output.startswith("started\n(something that it left running still had its output")
     os.kill(daemon, 9)
-    await run([script(tmp_path, body)], 5)
+    assert (await run([script(tmp_path, body)], 5)).output == "started"
     await asyncio.sleep(0.1)
     assert not alive(int(pid_file.read_text()))
 
@@ -86,3 +88,24 @@ async def test_a_command_ends_when_relay_does(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not alive(int(pid_file.read_text()))
+
+
+async def test_a_relay_that_has_no_descriptor_left_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_: int) -> tuple[int, int]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "pipe2", none_left)
+    assert (await run(["true"], 5)).words == "could not be run: Too many open files"
+
+
+async def test_neither_a_terminal_nor_relays_descriptors_nor_its_signals(tmp_path: Path) -> None:
+    held = os.open("/dev/null", os.O_RDONLY)
+    os.set_inheritable(held, True)
+    body = (
+        "read answer && echo read; (: < /dev/tty) 2> /dev/null && echo tty\n"
+        f"[ -e /proc/self/fd/{held} ] && echo inherited\ngrep SigIgn /proc/self/status"
+    )
+    try:
+        assert (await run([script(tmp_path, body)], 5)).output == "SigIgn:\t0000000000000000"
+    finally:
+        os.close(held)

@@ -11,12 +11,14 @@ ENTRIES = {
     "b": Watch(check="tcp://x:1", restart=("/bin/systemctl", "-q", "reload-or-restart", "web", "web.socket")),
     "c": Watch(check="tcp://x:1", restart=("/etc/init.d/old", "restart")),
     "d": Watch(check="tcp://x:1", restart=("systemctl", "restart", "web.service")),
+    "f": Watch(check="tcp://x:1", restart=("systemctl", "try-reload-or-restart", "db")),
     "e": Watch(check="tcp://x:1"),
 }
 
 
 def test_units_and_verbs_that_the_remedies_ask_for() -> None:
     assert verbs_by_unit(ENTRIES.values()) == {
+        "db.service": ["reload-or-try-restart"],  # systemd's word for it: systemctl's would be refused
         "orders-worker.service": ["restart"],
         "web.service": ["reload-or-restart", "restart"],
         "web.socket": ["reload-or-restart"],

@@ -9,7 +9,7 @@ from relay.config.checks import Allowance
 from relay.config.schema import Remedies
 from relay.models import CheckRecord
 from relay.watchdog.ending import Ending
-from relay.watchdog.remedy import Choice, argv, forgiven, plan
+from relay.watchdog.remedy import Choice, argv, forgiven, is_pending, plan
 from relay.watchdog.units import Unit, unasked
 from tests.watchdog.build import WALL, watch
 
@@ -77,7 +77,8 @@ def test_observing_says_what_would_have_been_done(host: bool) -> None:  # noqa: 
     entry = RESTARTED if host else replace(RESTARTED, mode="observe")
     made = plan(entry, DOWN, Remedies(mode="observe") if host else HOST, [], WALL)
     assert made.choice is Choice.OBSERVE
-    assert made.text == "would have run: systemctl restart web (1 of 2 within 10 min)"
+    assert made.text == "would have run: systemctl restart web"
+    assert made.record is DOWN  # nothing was done: it spends nothing, and is never given up
 
 
 @pytest.mark.parametrize(
@@ -113,3 +114,24 @@ def test_what_a_restart_would_not_help_is_not_restarted() -> None:
 
 def test_a_unit_is_restarted_without_asking_anybody_for_a_password() -> None:
     assert argv(watch(restart="web")) == ("systemctl", "--no-ask-password", "restart", "web")
+
+
+def test_what_is_paused_is_not_restarted() -> None:
+    paused = replace(DOWN, paused_until=WALL + 1)
+    assert plan(RESTARTED, paused, HOST, [], WALL).choice is Choice.PAUSED
+    assert plan(RESTARTED, paused, HOST, [], WALL + 2).choice is Choice.RESTART
+
+
+def test_a_clock_set_back_does_not_put_off_forgiving() -> None:
+    record = replace(DOWN, down=False, gave_up=True, since=WALL + 86400)
+    record = forgiven(record, RESTARTED, WALL)
+    assert record.since == WALL
+    assert not forgiven(record, RESTARTED, WALL + 600).gave_up
+
+
+def test_which_verdict_is_still_to_come() -> None:
+    assert not is_pending(DOWN)
+    assert is_pending(replace(DOWN, restarts=(WALL - 9, WALL + 1)))
+    assert not is_pending(replace(DOWN, restarts=(WALL - 9,)))  # of an earlier outage
+    assert not is_pending(replace(DOWN, restarts=(WALL + 1,), gave_up=True))
+    assert not is_pending(replace(DOWN, restarts=(WALL + 1,), down=False))
