@@ -42,12 +42,12 @@ from relay.errors import RelayError, StoreError
 from relay.feedback import heed
 from relay.feeds import Feeds
 from relay.heart import Heart, Part
-from relay.leftovers import Leftovers
 from relay.models import Alert, Batch, Event, Json, Level
 from relay.muting import Muting
 from relay.outages import within_hours
 from relay.outbox.sqlite import SqliteStore
 from relay.outbox.store import Store
+from relay.past_troubles import PastTroubles
 from relay.ping import Pinger
 from relay.pipeline import Pipeline
 from relay.reload import Edits, Prepared, prepare
@@ -96,7 +96,7 @@ class App:
         self._backends: dict[str, Backend] = {}
         log_guard.guard(_secrets(rules.config))
         self._intake = Intake()
-        self._leftovers = Leftovers(store, clock, self._live, self.report)
+        self._past_troubles = PastTroubles(store, clock, self._live, self.report)
         self._dispatcher = Dispatcher(store, clock, self.report)
         self._watchdog = Watchdog(self._intake.put_nowait, clock, rules.config, self.report, within_hours)
         self._pipeline = Pipeline(
@@ -166,7 +166,7 @@ class App:
                         self._backlog.run(),
                         self._drill.run(),
                         self._life.run(),
-                        self._leftovers.run(),
+                        self._past_troubles.run(),
                         self._follow_edits(),
                         self._sweep(),
                         self._watchdog.run(),
@@ -182,7 +182,7 @@ class App:
 
     def report(self, kind: str, subject: str, text: str, *, avoid: str = "", cleared: bool = False) -> None:
         """Tell the operators of relay's own trouble, or that it is over: an event like any other."""
-        self._leftovers.note(kind, subject)
+        self._past_troubles.note(kind, subject)
         labels = {"subject": subject}
         if avoid:
             labels["avoid"] = avoid

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from relay.clock import FakeClock
-from relay.leftovers import Leftovers
 from relay.models import Alert
 from relay.outbox.sqlite import SqliteStore
 from relay.outbox.store import Commit
+from relay.past_troubles import PastTroubles
 from relay.routing.own import TROUBLE
 from tests.fakes import Reports, alert, event
 
@@ -19,7 +19,7 @@ class Stage:
         self.store = store
         self.alerts: list[Alert] = []
         self.reports = Reports()
-        self.leftovers = Leftovers(store, FakeClock(), lambda: self.alerts, self.reports)
+        self.past = PastTroubles(store, FakeClock(), lambda: self.alerts, self.reports)
 
     async def had(self, kind: str, subject: str, rule: str = TROUBLE) -> None:
         number = self.store.next_ids(1)
@@ -40,8 +40,8 @@ async def test_what_isnt_met_again_is_over(stage: Stage) -> None:
     await stage.had("backend", "rtx")
     await stage.had("backend", "mail")
     await stage.had("vitals", "store")
-    stage.leftovers.note("backend", "mail")  # still down: this process has said so
-    await stage.leftovers.run_once()
+    stage.past.note("backend", "mail")  # still down: this process has said so
+    await stage.past.run_once()
     assert stage.reports.told == [("backend", "rtx", True), ("vitals", "store", True)]
 
 
@@ -49,5 +49,5 @@ async def test_what_isnt_met_again_is_over(stage: Stage) -> None:
 async def test_what_doesnt_pass_by_itself_stays(stage: Stage, kind: str) -> None:
     await stage.had(kind, "wang")
     await stage.had("backend", "rtx", rule="somebody's own")
-    await stage.leftovers.run_once()
+    await stage.past.run_once()
     assert stage.reports.told == []

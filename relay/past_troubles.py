@@ -25,7 +25,7 @@ PATIENCE: Final = 600.0  # seconds after the start: whatever is still wrong has 
 LASTING: Final = frozenset({"relay.delivery", "relay.drill", "relay.gap", "relay.store"})
 
 
-class Leftovers:
+class PastTroubles:
     """Ends them, once."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Leftovers:
             try:
                 await self.run_once()
             except StoreError as error:
-                log.warning("leftovers_put_off", error=str(error))
+                log.warning("past_troubles_put_off", error=str(error))
                 await self._clock.sleep(PATIENCE)
 
     async def run_once(self) -> None:
