@@ -34,6 +34,7 @@ from relay.book import RecentIds
 from relay.clock import Clock, SystemClock
 from relay.config.schema import Config
 from relay.control import Control
+from relay.crashes import Crashes
 from relay.desk import Desk
 from relay.directly import stuck, tell_directly
 from relay.dispatcher import Dispatcher
@@ -96,6 +97,7 @@ class App:
         self._backends: dict[str, Backend] = {}
         log_guard.guard(_secrets(rules.config))
         self._intake = Intake()
+        self._crashes = Crashes(store, clock, self.report)
         self._past_troubles = PastTroubles(store, clock, self._live, self.report)
         self._dispatcher = Dispatcher(store, clock, self.report)
         self._watchdog = Watchdog(self._intake.put_nowait, clock, rules.config, self.report, within_hours)
@@ -166,6 +168,7 @@ class App:
                         self._backlog.run(),
                         self._drill.run(),
                         self._life.run(),
+                        self._crashes.run(),
                         self._past_troubles.run(),
                         self._follow_edits(),
                         self._sweep(),
@@ -178,6 +181,7 @@ class App:
                     await self._drain(draining)
                     await self._feeds.close()
                 await self._dispatcher.stop(DRAIN)
+        await self._crashes.end()
         log.info("stopped")
 
     def report(self, kind: str, subject: str, text: str, *, avoid: str = "", cleared: bool = False) -> None:
@@ -217,6 +221,7 @@ class App:
         now = self._clock.now()
         log_guard.sign(self._store.id)
         await self._life.begin()
+        await self._crashes.begin()
         recovered = await self._store.recover(now, all_leases=True)
         await self._pipeline.recall()
         for program, number in await self._store.recent_ids(now - IDS_WINDOW, IDS_MOST):

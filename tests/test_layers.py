@@ -39,6 +39,7 @@ LAYERS: list[set[str]] = [
         "muting",
         "unheard",
         "control",
+        "crashes",
         "deciding",
         "desk",
         "digest",

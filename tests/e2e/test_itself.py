@@ -167,3 +167,21 @@ def test_what_the_watchdog_ends_says_where_it_hung(tmp_path: Path, sink: Sink) -
         relay.process.wait(10)
     assert "Fatal Python error: Aborted" in relay.log.read_text()
     assert "relay/cli/run.py" in relay.log.read_text()
+
+
+def test_that_relay_is_killed_again_and_again_is_told_once(tmp_path: Path, sink: Sink) -> None:
+    relay = Relay(tmp_path)
+    rules = LOOP.replace("match: {{}}", "match: {{module: pay}}")
+    relay.write_rules(rules.format(folder=tmp_path, url=sink.url, format="plain"))
+    relay.start()
+    assert relay.stop() == 0  # no such end
+    for _ in range(3):
+        relay.start()
+        relay.kill()
+    relay.start()
+    assert until(lambda: any("relay ended 3 times" in each["message"] for each in sink.received), 10)
+    relay.kill()
+    with running(relay):
+        relay.command("send", "-m", "pay", "one event")
+        assert until(lambda: any("one event" in each["message"] for each in sink.received), 10)
+        assert sum("relay ended" in each["message"] for each in sink.received) == 1, sink.received
