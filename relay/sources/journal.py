@@ -7,6 +7,7 @@ started again after the last entry that was handed over. What was vacuumed meanw
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from typing import TYPE_CHECKING, Final
@@ -20,7 +21,16 @@ from relay.sources.export import Export
 from relay.sources.intake import Intake
 from relay.sources.journal_entry import Entry, EntryReader, Own
 from relay.sources.journal_events import EntryEvents
-from relay.sources.journalctl import CURSOR_REFUSED, SLICE, child, eldest, following, latest, meaning
+from relay.sources.journalctl import (
+    CURSOR_REFUSED,
+    SLICE,
+    child,
+    eldest,
+    following,
+    latest,
+    latest_chosen,
+    meaning,
+)
 from relay.sources.trouble import Trouble, Troubles
 from relay.text import one_line
 
@@ -33,6 +43,10 @@ PATH: Final = "journal"  # of a journal's position: no file's, for those are abs
 STEADY: Final = 5.0  # seconds that journalctl must live for the journal to count as readable
 QUIET: Final = 1.0  # seconds without an entry from which on relay is up with the journal
 REFRESH: Final = 60.0  # seconds between notes that relay is up with a journal in which nothing comes
+COMPARED: Final = (
+    300.0  # seconds between looks whether a journal in which nothing comes has something after all
+)
+OVERDUE: Final = 10.0  # seconds within which journalctl prints what is new
 PAUSE_FIRST: Final = 1.0  # seconds until journalctl is started again ...
 PAUSE_MOST: Final = 60.0  # ... doubling up to this
 
@@ -70,6 +84,7 @@ class Journal:
         self._pid = 0  # of the one that runs
         self._idle = False  # nothing waits to be read
         self._steady_at = math.inf  # monotonic time from which the current journalctl counts as well
+        self._compared_at = math.inf  # monotonic time of the latest look at what it ought to have printed
         self._complaint = ""  # the last line on its standard error
 
     async def run(self) -> None:
@@ -134,7 +149,8 @@ class Journal:
         async with child(following(self._settings, self._cursor, self._at)) as process:
             self._starts += 1
             self._pid = process.pid
-            self._steady_at = self._clock.monotonic() + STEADY
+            self._compared_at = self._clock.monotonic()
+            self._steady_at = self._compared_at + STEADY
             log.info("journal_followed", source=self._name, pid=process.pid)
             async with asyncio.TaskGroup() as group:
                 assert process.stdout is not None
@@ -152,7 +168,7 @@ class Journal:
                 async with asyncio.timeout(max(0.0, wait)):
                     data = await output.read(SLICE)
             except TimeoutError:
-                self._rest()
+                await self._rest()
                 continue
             if not data:
                 return
@@ -185,12 +201,26 @@ class Journal:
                 Batch(events=events, positions=[self._position()], size=size), of_files=True
             )
 
-    def _rest(self) -> None:
-        """Nothing has come for a while: what is pending may be due, and relay is up with the journal."""
+    async def _rest(self) -> None:
+        """Nothing has come for a while: what is pending may be due, and relay is up with the journal.
+
+        Raises an OSError where journalctl stands still.
+        """
+        if self._clock.monotonic() - self._compared_at >= COMPARED:
+            await self._compare()
         self._hand_over(self._clock.monotonic())
         self._idle = True
         if self._events.due() == math.inf and self._clock.now() - self._up_at >= REFRESH:
             self._save()
+
+    async def _compare(self) -> None:
+        """A journalctl that hangs or no longer learns of new entries is as silent as a quiet journal."""
+        with contextlib.suppress(TimeoutError):
+            newest = await latest_chosen(self._settings)
+            at = int((newest.text("__REALTIME_TIMESTAMP") if newest else "") or 0)
+            if self._read_to[1] < at < (self._clock.now() - OVERDUE) * 1e6:
+                raise OSError("journalctl stood still: there are entries that it hasn't printed")
+        self._compared_at = self._clock.monotonic()
 
     def _save(self) -> None:
         self._up_at = self._clock.now()

@@ -49,17 +49,21 @@ def following(settings: JournalSource, cursor: str, since: int) -> list[str]:
     The entry of the cursor itself comes first, if it is still there. (Told `--after-cursor=`, journalctl 252
     skips one entry too many where it isn't.)
     """
-    chosen = settings.journal
     command = [*_base(settings), "--follow", "--no-tail", f"--output-fields={','.join(WANTED)}"]
     if cursor:
         command.append(f"--cursor={cursor}")
     elif since:
         command.append(f"--since=@{since / 1e6:.6f}")
-    if chosen.level is not None:
-        command.append(f"--priority={_PRIORITIES[chosen.level]}")
+    return [*command, *_choice(settings)]
+
+
+def _choice(settings: JournalSource) -> list[str]:
+    """Options for the entries that the source wants; journalctl can't do all that rules.yaml can."""
+    chosen = settings.journal
+    options = [] if chosen.level is None else [f"--priority={_PRIORITIES[chosen.level]}"]
     if not any(set("*?[") & set(unit) for unit in chosen.units):
-        command += [f"--unit={unit}" for unit in with_type(chosen.units)]
-    return [*command, *(f"--identifier={name}" for name in chosen.identifiers)]
+        options += [f"--unit={unit}" for unit in with_type(chosen.units)]
+    return [*options, *(f"--identifier={name}" for name in chosen.identifiers)]
 
 
 @contextlib.asynccontextmanager
@@ -99,6 +103,11 @@ async def eldest(settings: JournalSource) -> Fields | None:
 async def latest(settings: JournalSource) -> Fields | None:
     """The newest entry."""
     return await first_entry(settings, "--lines=1")
+
+
+async def latest_chosen(settings: JournalSource) -> Fields | None:
+    """The newest entry of those that `following` prints."""
+    return await first_entry(settings, "--lines=1", *_choice(settings))
 
 
 def meaning(complaint: str) -> str:

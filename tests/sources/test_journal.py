@@ -259,6 +259,25 @@ async def test_a_journalctl_that_dies_is_started_again_after_what_was_handed_ove
         assert source.status()["restarts"] == 3
 
 
+@needs_journal
+async def test_a_journalctl_that_stands_still_is_noticed_and_replaced(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"PAUSE_FIRST": 0.01, "PAUSE_MOST": 0.02, "REFRESH": 0.1, "COMPARED": 0.2}.items():
+        monkeypatch.setattr(journal, name, value)
+    files.add("one")
+    async with following(files.settings(more={"start": "beginning"})) as (pipe, source):
+        await pipe.until(lambda: len(pipe.events) == 1)
+        await asyncio.sleep(1)  # one in which nothing comes stays
+        assert source.status()["restarts"] == 0
+        os.kill(source.status()["journalctl"], signal.SIGSTOP)
+        files.add("meanwhile")
+        await pipe.until(lambda: len(pipe.events) == 2)
+        assert pipe.messages == ["one", "meanwhile"]
+        assert source.status()["restarts"] == 1
+        assert pipe.troubles == []
+
+
 def fake_journalctl(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = folder / "journalctl"
     path.write_text(f"#!/bin/sh\n{script}\n")
