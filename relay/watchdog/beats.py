@@ -16,6 +16,8 @@ from relay.watchdog.verdict import Kind, Verdict
 
 LABEL: Final = "beat"  # of an event that is a sign of life: its value is the entry's name
 EARLY: Final = 60.0  # seconds by which a clock elsewhere may be ahead of ours
+CLOCK_SET: Final = 2.0  # seconds by which the clocks drift apart only if one was set, or the host slept
+NOT_RERUN: Final = 3 * 3600.0  # cron(8): a clock set back by less makes no job run again
 
 
 def heard(record: CheckRecord, event: Event, now: float) -> CheckRecord:
@@ -24,40 +26,52 @@ def heard(record: CheckRecord, event: Event, now: float) -> CheckRecord:
     return replace(record, beat_at=now, beat_failed=failed)
 
 
-def rebased(record: CheckRecord, now: float) -> CheckRecord:
-    """The record after the clock was set back: what it says of a time to come was no later than now."""
-    if record.beat_at <= now and record.first_seen <= now:
+def rebased(heartbeat: Heartbeat, record: CheckRecord, now: float, jump: float) -> CheckRecord:
+    """The record by the clock as it goes now; it was set by `jump` seconds since the latest look.
+
+    `every` is time that passes while the host is awake: its times move along. A cron job follows the clock;
+    but for one set back by less than three hours cron(8) runs no job again, so what it said keeps counting.
+    """
+    is_cron = heartbeat.every is None
+    moved, latest = (0.0, now + NOT_RERUN) if is_cron else (jump, now)
+    beat_at = min(record.beat_at + moved, latest) if record.beat_at else 0.0
+    first_seen = min(record.first_seen + moved, latest)
+    if (beat_at, first_seen) == (record.beat_at, record.first_seen):
         return record
-    return replace(record, beat_at=min(record.beat_at, now), first_seen=min(record.first_seen, now))
+    return replace(record, beat_at=beat_at, first_seen=first_seen)
 
 
-def judge(heartbeat: Heartbeat, record: CheckRecord, now: float, listened: float) -> Verdict:
-    """How the job stands at `now`; `listened` is for how long relay has, whatever the clock was set to."""
-    if record.beat_failed:
-        return Verdict(Kind.FAILED, f"the job said: {record.beat_failed}")
-    beat_at = record.beat_at
-    overdue = _overdue(heartbeat, record.first_seen, beat_at, now)
-    if overdue and listened <= heartbeat.grace:  # what came due while relay was away gets its grace again
-        return Verdict(Kind.HELD, "waits for a sign of life: relay was away")
-    if overdue:
-        return Verdict(Kind.FAILED, overdue)
-    if not beat_at:
-        return Verdict(Kind.HELD, "waits for its first sign of life")
-    return Verdict(Kind.HELD, f"gave a sign of life {format_duration(now - beat_at)} ago")
-
-
-def _overdue(heartbeat: Heartbeat, first_seen: float, beat_at: float, now: float) -> str:
-    """What is wrong, in words; empty if nothing."""
+def overdue(heartbeat: Heartbeat, record: CheckRecord, now: float) -> str:
+    """What is missing at `now`, were there no grace, in words; empty if nothing."""
+    beat_at, first_seen = record.beat_at, record.first_seen
     if heartbeat.every is not None:
-        if now <= max(beat_at, first_seen) + heartbeat.every + heartbeat.grace:
+        if now <= max(beat_at, first_seen) + heartbeat.every:
             return ""
         return f"no sign of life {_since(beat_at, now)}: one is due every {format_duration(heartbeat.every)}"
     zone = ZoneInfo(heartbeat.zone) if heartbeat.zone else None
-    expected = cron.latest(heartbeat.cron, now - heartbeat.grace, zone)
+    expected = cron.latest(heartbeat.cron, now, zone)
     if expected is None or expected < first_seen or beat_at >= expected - EARLY:
         return ""
     ago = format_duration(now - expected)
     return f"no sign of life {_since(beat_at, now)}: one was due {ago} ago ({heartbeat.cron})"
+
+
+def judge(heartbeat: Heartbeat, record: CheckRecord, now: float, late: float) -> Verdict:
+    """How the job stands at `now`; `late` is for how long relay itself has seen it overdue.
+
+    So the grace is time in which a sign of life would have been heard: it begins anew where relay was away
+    or the clock jumped over the time when it was due. It is no reason to call up what was told to be down.
+    """
+    if record.beat_failed:
+        return Verdict(Kind.FAILED, f"the job said: {record.beat_failed}")
+    if missing := overdue(heartbeat, record, now):
+        is_down = record.down or late >= heartbeat.grace
+        return (
+            Verdict(Kind.FAILED, missing) if is_down else Verdict(Kind.HELD, f"within its grace: {missing}")
+        )
+    if not record.beat_at:
+        return Verdict(Kind.HELD, "waits for its first sign of life")
+    return Verdict(Kind.HELD, f"gave a sign of life {format_duration(max(0.0, now - record.beat_at))} ago")
 
 
 def _since(beat_at: float, now: float) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from relay.config.checks import CommandCheck
+from relay.config.checks import CommandCheck, Heartbeat
 from relay.config.schema import Watch
 from relay.models import CheckRecord
 from relay.watchdog import beats
@@ -46,7 +46,8 @@ class Entry:
         self.held_back: set[str] = set()  # entries that were not told of because of this one
         self.is_blind = False  # it was told that it can't be judged
         self.resting = ""  # why it isn't looked at; "": it is
-        self._began = now.mono
+        self._offset = now.wall - now.mono  # changes when the clock is set
+        self._overdue_since = 0.0  # monotonic, of a heartbeat; 0.0: it isn't overdue
         self.tally = Tally()
 
     def follow(self, old: Entry) -> None:
@@ -54,6 +55,7 @@ class Entry:
         self.lock, self.remedy = old.lock, old.remedy
         self.is_blind, self.held_back = old.is_blind, old.held_back
         self.told_at, self.tally = old.told_at, old.tally
+        self._offset, self._overdue_since = old._offset, old._overdue_since
 
     @property
     def record(self) -> CheckRecord:
@@ -78,11 +80,17 @@ class Entry:
             return PAUSED
         return "" if is_open else OUTSIDE
 
+    def heed_clock(self, heartbeat: Heartbeat, now: Moment) -> None:
+        """Before a heartbeat's record is read or written: it was noted by the clock as it went then."""
+        jump = now.wall - now.mono - self._offset
+        self._offset += jump
+        record = beats.rebased(heartbeat, self.record, now.wall, jump if abs(jump) > beats.CLOCK_SET else 0.0)
+        self.standing = replace(self.standing, record=record)
+
     async def look(self, tools: Tools, lag: Lag, now: Moment) -> Verdict:
         """One look at everything that must hold; the first that doesn't decides."""
         if self.watch.heartbeat is not None:
-            self.standing = replace(self.standing, record=beats.rebased(self.record, now.wall))
-            return beats.judge(self.watch.heartbeat, self.record, now.wall, now.mono - self._began)
+            return self._hear(self.watch.heartbeat, now)
         verdicts = []
         for probe, check in zip(self.probes, self.watch.checks, strict=True):
             verdict = await _look(
@@ -93,6 +101,12 @@ class Entry:
             verdicts.append(verdict)
         unsure = [verdict for verdict in verdicts if verdict.kind is not Kind.HELD]
         return unsure[0] if unsure else Verdict(Kind.HELD, "; ".join(each.text for each in verdicts))
+
+    def _hear(self, heartbeat: Heartbeat, now: Moment) -> Verdict:
+        self.heed_clock(heartbeat, now)
+        missing = beats.overdue(heartbeat, self.record, now.wall)
+        self._overdue_since = (self._overdue_since or now.mono) if missing else 0.0
+        return beats.judge(heartbeat, self.record, now.wall, now.mono - self._overdue_since)
 
 
 async def _look(probe: Probe, tools: Tools, lag: Lag, most: float, *, limited: bool) -> Verdict:

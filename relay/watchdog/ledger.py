@@ -32,8 +32,8 @@ class Ledger:
         entry.standing = replace(entry.standing, record=record)
         await self._durable(Batch(events=[], checks=[record]))
 
-    def begin(self, records: Sequence[CheckRecord]) -> None:
-        """Checks that weren't there before."""
+    def note(self, records: Sequence[CheckRecord]) -> None:
+        """These are the records from now on; nobody waits for it."""
         self._put(Batch(events=[], checks=list(records)))
 
     def unwatched(self, record: CheckRecord, watch: Watch) -> None:

@@ -133,7 +133,9 @@ class Watchdog:
         entry = self.entries.get(event.labels[beats.LABEL])
         if entry is None or entry.watch.heartbeat is None:
             return None
-        record = beats.heard(entry.record, event, self._clock.now())
+        now = self._now()
+        entry.heed_clock(entry.watch.heartbeat, now)
+        record = beats.heard(entry.record, event, now.wall)
         entry.standing = replace(entry.standing, record=record)
         entry.next_at = 0.0
         self._wake.set()
@@ -153,7 +155,7 @@ class Watchdog:
 
     async def look(self, entry: Entry) -> Verdict:
         """One look for whoever asks: nothing follows from it."""
-        return await entry.look(self._tools, self._lag, self._now())
+        return await self._ask(entry, self._now())
 
     # --- one turn of one entry ---
 
@@ -176,7 +178,7 @@ class Watchdog:
         if was:
             entry.standing = excused(entry.standing, entry.watch, now)
         async with self._seats:  # not while it is restarted: that must not keep others from being looked at
-            verdict = await entry.look(self._tools, self._lag, now)
+            verdict = await self._ask(entry, now)
         self._count(entry, verdict.kind, now)
         if self.entries.get(entry.name) is not entry:  # edited meanwhile: the new one looks for itself
             return
@@ -186,6 +188,13 @@ class Watchdog:
             return
         await self._take(entry, verdict)
         entry.next_at = min(entry.next_at, now.mono + entry.every)
+
+    async def _ask(self, entry: Entry, now: Moment) -> Verdict:
+        before = entry.record
+        verdict = await entry.look(self._tools, self._lag, now)
+        if entry.watch.heartbeat is not None and entry.record is not before:  # the clock was set
+            self._ledger.note([entry.record])
+        return verdict
 
     def _count(self, entry: Entry, kind: Kind, began: Moment) -> None:
         seconds = self._clock.monotonic() - began.mono
@@ -313,7 +322,7 @@ class Watchdog:
             if not known.first_seen:
                 new.append(entry.record)
         if new:
-            self._ledger.begin(new)
+            self._ledger.note(new)
 
     def _due(self) -> Iterator[Entry]:
         now = self._clock.monotonic()

@@ -349,22 +349,24 @@ async def test_an_outage_that_ended_while_relay_was_away_is_told_as_over(stage: 
     assert [reason for _, reason, _ in await stage.told()] == ["first", "resolved"]
 
 
+BEAT = Event(
+    time=0.0,
+    source="apps",
+    module="beat.job",
+    level=Level.INFO,
+    message="done",
+    labels={"beat": "job"},
+    program="0/cron",
+)
+
+
 async def test_heartbeats_come_by_events_and_survive_a_restart(stage: Stage) -> None:
     config = stage.config(
         job=Watch(heartbeat=Heartbeat(every=60.0, grace=10.0), start_grace=1.0, to=("owner",))
     )
     await stage.open(config)
-    beat = Event(
-        time=0.0,
-        source="apps",
-        module="beat.job",
-        level=Level.INFO,
-        message="done",
-        labels={"beat": "job"},
-        program="0/cron",
-    )
     for _ in range(4):
-        await stage.send(beat)
+        await stage.send(BEAT)
         await stage.run(50, step=5)
     assert await stage.told() == []
     await stage.again(config)
@@ -375,10 +377,28 @@ async def test_heartbeats_come_by_events_and_survive_a_restart(stage: Stage) -> 
     )  # a log line's label is no sign of life
     await stage.send(forged)
     await stage.run(10, step=5)
+    await stage.again(config)  # nor is relay's own start
+    await stage.run(10, step=5)
     assert len(await stage.told()) == 1
-    await stage.send(beat)
+    await stage.send(BEAT)
     await stage.run(10, step=5)
     assert [reason for _, reason, _ in await stage.told()] == ["first", "resolved"]
+
+
+async def test_what_a_clock_that_was_set_makes_of_a_heartbeat_is_stored(stage: Stage) -> None:
+    config = stage.config(job=Watch(heartbeat=Heartbeat(every=3600.0, grace=10.0), to=("owner",)))
+    await stage.open(config)
+    await stage.run(60, step=5)
+    stage.clock._now += 86400.0
+    await stage.run(60, step=5)
+    await stage.again(config)
+    await stage.run(3400, step=5)
+    stage.clock._now -= 7200.0
+    await stage.send(BEAT)  # before anything is looked at
+    await stage.run(3600, step=5)
+    assert await stage.told() == []
+    await stage.run(60, step=5)
+    assert [reason for _, reason, _ in await stage.told()] == ["first"]
 
 
 async def test_the_event_and_the_record_are_in_one_transaction(stage: Stage) -> None:
