@@ -100,7 +100,14 @@ class App:
         self._crashes = Crashes(store, clock, self.report)
         self._past_troubles = PastTroubles(store, clock, self._live, self.report)
         self._dispatcher = Dispatcher(store, clock, self.report)
-        self._watchdog = Watchdog(self._intake.put_nowait, clock, rules.config, self.report, within_hours)
+        self._watchdog = Watchdog(
+            self._intake.put_nowait,
+            clock,
+            rules.config,
+            self.report,
+            within_hours,
+            is_deaf=lambda: self._intake.full or self._pipeline.is_held_up,
+        )
         self._pipeline = Pipeline(
             self._intake,
             store,

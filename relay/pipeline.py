@@ -9,6 +9,7 @@ sources wait meanwhile, nothing is dropped.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -58,6 +59,7 @@ log = structlog.get_logger()
 MOST_EVENTS: Final = 2000  # per transaction
 MOST_LIVE: Final = 50_000  # live alerts in memory; beyond, the quietest are closed
 POSITIONS_EVERY: Final = 1.0  # seconds that positions which caused nothing may wait
+HELD_UP: Final = 1.0  # seconds for which a transaction may be written, and nobody need know
 TURN: Final = 5.0  # seconds at most between two turns, so that the watchdog sees them
 GRACE: Final = (
     10.0  # seconds after start in which time alone does nothing: what was written meanwhile is read first
@@ -106,6 +108,7 @@ class Pipeline:
         self.tally: Counter[tuple[str, str, str]] = Counter()  # events by (source, rule, reason)
         self.commit_seconds = Histogram()
         self.stuck = ""  # why the store takes nothing now; empty: it does
+        self._writing_since = math.inf  # monotonic: when the transaction that is being written was begun
         self._intake = intake
         self._store = store
         self._clock = clock
@@ -163,6 +166,11 @@ class Pipeline:
             if each.done is not None:
                 each.done(None)
         self.turned_at = self._clock.monotonic()
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether what comes in has to wait for the store: it is full, or slow just now."""
+        return self._clock.monotonic() - self._writing_since > HELD_UP
 
     async def recall(self) -> None:
         """What the store knows of the time before: live alerts, what holds messages back, what is counted."""
@@ -326,6 +334,7 @@ class Pipeline:
     async def _write(self, commit: Commit) -> None:
         """Until it is in the store; seats aren't kept waiting for a full disk."""
         wait = 0.1
+        self._writing_since = self._clock.monotonic()
         while True:
             began = self._clock.monotonic()
             try:
@@ -340,6 +349,7 @@ class Pipeline:
                 await self._clock.sleep(wait)
                 wait = min(1.0, wait * 2)
             else:
+                self._writing_since = math.inf
                 self.commit_seconds.observe(self._clock.monotonic() - began)
                 if self.stuck:
                     log.info("store_works_again", was=self.stuck)

@@ -293,11 +293,14 @@ async def test_a_full_store_is_tried_again_with_the_same_transaction(
     monkeypatch.setattr(stage.store, "commit", failing)
     answered: list[object] = []
     task = asyncio.create_task(stage.take(event(), done=answered.append))
+    held_up = [stage.pipeline.is_held_up]
     for _ in range(20):
         await asyncio.sleep(0)
         stage.clock.advance(1)
+        held_up.append(stage.pipeline.is_held_up)
     await asyncio.wait_for(task, 5)
     assert stage.stuck == ["disk full"]  # told once
+    assert (held_up[0], any(held_up), stage.pipeline.is_held_up) == (False, True, False)
     assert answered == [None]
     assert stage.outlets.free == 1  # no seat is kept waiting for a disk
     assert [row.state for row in await stage.store.deliveries()] == [DeliveryState.PENDING]

@@ -15,7 +15,7 @@ from relay.watchdog.lag import Lag
 from relay.watchdog.patience import begin
 from relay.watchdog.probes.base import Probe, in_words
 from relay.watchdog.probes.choose import probe_of
-from relay.watchdog.standing import Moment, Standing, started
+from relay.watchdog.standing import Moment, Standing, excused, started
 from relay.watchdog.tally import Tally
 from relay.watchdog.tools import Tools
 from relay.watchdog.verdict import FailedError, Kind, NoRemedyError, UnknownError, Verdict
@@ -87,10 +87,18 @@ class Entry:
         record = beats.rebased(heartbeat, self.record, now.wall, jump if abs(jump) > beats.CLOCK_SET else 0.0)
         self.standing = replace(self.standing, record=record)
 
-    async def look(self, tools: Tools, lag: Lag, now: Moment) -> Verdict:
-        """One look at everything that must hold; the first that doesn't decides."""
+    def excuse(self, now: Moment) -> None:
+        """What was held against it so far is forgotten: its cause works again, or its rest is over."""
+        self.standing = excused(self.standing, self.watch, now)
+        self._overdue_since = 0.0
+
+    async def look(self, tools: Tools, lag: Lag, now: Moment, *, is_deaf: bool = False) -> Verdict:
+        """One look at everything that must hold; the first that doesn't decides.
+
+        `is_deaf`: relay takes nothing in just now, no sign of life either.
+        """
         if self.watch.heartbeat is not None:
-            return self._hear(self.watch.heartbeat, now)
+            return self._hear(self.watch.heartbeat, lag, now, is_deaf=is_deaf)
         verdicts = []
         for probe, check in zip(self.probes, self.watch.checks, strict=True):
             verdict = await _look(
@@ -102,11 +110,12 @@ class Entry:
         unsure = [verdict for verdict in verdicts if verdict.kind is not Kind.HELD]
         return unsure[0] if unsure else Verdict(Kind.HELD, "; ".join(each.text for each in verdicts))
 
-    def _hear(self, heartbeat: Heartbeat, now: Moment) -> Verdict:
+    def _hear(self, heartbeat: Heartbeat, lag: Lag, now: Moment, *, is_deaf: bool) -> Verdict:
         self.heed_clock(heartbeat, now)
         missing = beats.overdue(heartbeat, self.record, now.wall)
-        self._overdue_since = (self._overdue_since or now.mono) if missing else 0.0
-        return beats.judge(heartbeat, self.record, now.wall, now.mono - self._overdue_since)
+        self._overdue_since = (self._overdue_since or now.mono) if missing and not is_deaf else 0.0
+        since = self._overdue_since or now.mono
+        return beats.judge(heartbeat, self.record, now.wall, now.mono - since - lag.since(since))
 
 
 async def _look(probe: Probe, tools: Tools, lag: Lag, most: float, *, limited: bool) -> Verdict:

@@ -25,7 +25,7 @@ from relay.watchdog.ledger import Ledger
 from relay.watchdog.leftovers import end_leftovers
 from relay.watchdog.remedy import forgiven, is_pending
 from relay.watchdog.restarts import Restarts
-from relay.watchdog.standing import Moment, Turn, excused, judged, outage
+from relay.watchdog.standing import Moment, Turn, judged, outage
 from relay.watchdog.tools import Tools
 from relay.watchdog.verdict import Kind, Verdict
 
@@ -57,14 +57,17 @@ class Watchdog:
         report: Report,
         is_open: Callable[[Config, Hours, float], bool],
         tools: Tools | None = None,
+        is_deaf: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`is_open`: whether that is within the hours then; `is_deaf`: whether relay takes nothing in now."""
         self.entries: dict[str, Entry] = {}
         self.turned_at = clock.monotonic()
         self.look_seconds = Histogram()  # how long looks took, whatever came of them
         self._ledger = Ledger(put, clock)
         self._clock = clock
         self._report = report
-        self._is_open = is_open  # whether that is within the hours at that time
+        self._is_open = is_open
+        self._is_deaf = is_deaf
         self._tools = tools or Tools()
         self._lag = Lag()
         self._seats = asyncio.Semaphore(AT_ONCE)
@@ -176,7 +179,7 @@ class Watchdog:
         if entry.resting:
             return
         if was:
-            entry.standing = excused(entry.standing, entry.watch, now)
+            entry.excuse(now)
         async with self._seats:  # not while it is restarted: that must not keep others from being looked at
             verdict = await self._ask(entry, now)
         self._count(entry, verdict.kind, now)
@@ -191,7 +194,7 @@ class Watchdog:
 
     async def _ask(self, entry: Entry, now: Moment) -> Verdict:
         before = entry.record
-        verdict = await entry.look(self._tools, self._lag, now)
+        verdict = await entry.look(self._tools, self._lag, now, is_deaf=self._is_deaf())
         if entry.watch.heartbeat is not None and entry.record is not before:  # the clock was set
             self._ledger.note([entry.record])
         return verdict
@@ -278,8 +281,7 @@ class Watchdog:
         entry.remedy, entry.again = "", False
         log.info("check_recovered", check=entry.name, text=text)
         for name in entry.held_back & self.entries.keys():
-            waiting = self.entries[name]
-            waiting.standing = excused(waiting.standing, waiting.watch, self._now())
+            self.entries[name].excuse(self._now())
         entry.held_back.clear()
         await self._ledger.tell(entry, told.OVER, text)
 

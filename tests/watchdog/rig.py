@@ -74,6 +74,7 @@ class Stage:
         self.reports = Reports()
         self.units = FakeUnits()
         self.scripts: dict[str, Script] = {}
+        self.is_deaf = False  # relay takes nothing in
         self.clock.advance(60)
 
     def config(
@@ -93,7 +94,13 @@ class Stage:
         tools = Tools()
         tools.units = self.units  # type: ignore[assignment]
         self.watchdog = Watchdog(
-            self.intake.put_nowait, self.clock, config, self.reports, within_hours, tools
+            self.intake.put_nowait,
+            self.clock,
+            config,
+            self.reports,
+            within_hours,
+            tools,
+            is_deaf=lambda: self.is_deaf,
         )
         self.pipeline = Pipeline(
             self.intake,

@@ -385,6 +385,36 @@ async def test_heartbeats_come_by_events_and_survive_a_restart(stage: Stage) -> 
     assert [reason for _, reason, _ in await stage.told()] == ["first", "resolved"]
 
 
+@pytest.mark.parametrize("why", ["its store takes nothing", "its loop is held up"])
+async def test_while_relay_hears_nothing_no_sign_of_life_is_missed(stage: Stage, why: str) -> None:
+    await stage.open(stage.config(job=Watch(heartbeat=Heartbeat(every=60.0, grace=10.0), to=("owner",))))
+    await stage.send(BEAT)
+    lag = stage.watchdog._lag
+    if why == "its store takes nothing":
+        stage.is_deaf = True
+    else:
+        lag.since = lambda began: stage.clock.monotonic() - began  # type: ignore[method-assign]
+    await stage.run(600, step=5)
+    stage.is_deaf = False
+    await stage.send(BEAT)  # it had waited
+    await stage.run(65, step=5)
+    assert await stage.told() == []
+    lag.since = lambda began: 0.0  # type: ignore[method-assign]
+    await stage.run(30, step=5)
+    assert [reason for _, reason, _ in await stage.told()] == ["first"]
+
+
+async def test_a_rest_is_no_part_of_its_grace(stage: Stage) -> None:
+    await stage.open(stage.config(job=Watch(heartbeat=Heartbeat(every=60.0, grace=30.0), start_grace=1.0)))
+    await stage.run(70, step=5)
+    entry = stage.watchdog.entries["job"]
+    await stage.watchdog.pause(entry, 600.0)
+    await stage.run(625, step=5)
+    assert await stage.told() == []
+    await stage.run(30, step=5)
+    assert [reason for _, reason, _ in await stage.told()] == ["first"]
+
+
 async def test_what_a_clock_that_was_set_makes_of_a_heartbeat_is_stored(stage: Stage) -> None:
     config = stage.config(job=Watch(heartbeat=Heartbeat(every=3600.0, grace=10.0), to=("owner",)))
     await stage.open(config)
