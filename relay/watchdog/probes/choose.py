@@ -24,6 +24,7 @@ from relay.watchdog.probes.dns import DnsProbe
 from relay.watchdog.probes.file import FileProbe
 from relay.watchdog.probes.greeting import GREETINGS, GreetingProbe
 from relay.watchdog.probes.host import DiskProbe, LoadProbe, MemoryProbe
+from relay.watchdog.probes.mysql import MysqlProbe
 from relay.watchdog.probes.owner import OwnerProbe
 from relay.watchdog.probes.page import PageProbe
 from relay.watchdog.probes.process import ProcessProbe
@@ -38,6 +39,7 @@ _SCHEMES: Final[dict[str, Callable[[str], Probe]]] = {
     "tls": TlsProbe,
     "http": lambda url: PageProbe(HttpCheck(url=url)),
     "https": lambda url: PageProbe(HttpCheck(url=url)),
+    "mysql": MysqlProbe,
     **dict.fromkeys(GREETINGS, GreetingProbe),
 }
 

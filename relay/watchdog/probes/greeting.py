@@ -1,4 +1,4 @@
-"""`smtp:// redis:// postgres:// mysql:// ssh://`: the service speaks, where a bare connect proves nothing.
+"""`smtp:// redis:// postgres:// ssh://`: the service speaks, where a bare connect proves nothing.
 
 A backlog takes connections though the program behind it hangs; these wait for its first words.
 """
@@ -6,6 +6,7 @@ A backlog takes connections though the program behind it hangs; these wait for i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 from typing import Final
@@ -45,15 +46,13 @@ GREETINGS: Final[dict[str, Greeting]] = {
         re.compile(rb"R|E.{4}(?:[^C\x00][^\x00]*\x00)*C(?!53|57P)[0-9A-Z]{5}\x00", re.DOTALL),
         re.compile(rb"[^RE]|E.{4}.*\x00\x00", re.DOTALL),
     ),
-    # Protocol::Handshake: length, sequence 0, version 10; an ERR packet (0xff): too many connections ...
-    # 1129 and 1130: it works, and doesn't want to talk to this host.
-    "mysql": Greeting(
+    # RFC 4253, 4.2; lines before it are allowed. sshd logs an error of who hangs up without a name.
+    "ssh": Greeting(
         b"",
-        re.compile(rb"...\x00(?:\x0a|\xff[\x69\x6a]\x04)", re.DOTALL),
-        re.compile(rb".{7}", re.DOTALL),
+        re.compile(rb"(?:.*\n)*SSH-[12]\.", re.DOTALL),
+        re.compile(rb"HTTP/"),
+        bye=b"SSH-2.0-relay\r\n",
     ),
-    # RFC 4253, 4.2; lines before it are allowed.
-    "ssh": Greeting(b"", re.compile(rb"(?:.*\n)*SSH-[12]\.", re.DOTALL), re.compile(rb"HTTP/")),
 }
 
 
@@ -90,7 +89,8 @@ class GreetingProbe:
                 break
             said += data
         if greeting.bye:
-            await loop.sock_sendall(sock, greeting.bye)
+            with contextlib.suppress(OSError):  # who refuses service may have hung up already
+                await loop.sock_sendall(sock, greeting.bye)
         return said
 
 

@@ -91,7 +91,7 @@ async def test_a_certificate_by_an_authority_that_is_not_known(
 
 @SCHEMES
 async def test_how_long_it_must_be_valid(authority: Authority, serve: Serve, scheme: str) -> None:
-    port = await serve(authority.server(ends=5 * DAY))
+    port = await serve(authority.server(ends=5 * DAY + 1800))
     url = f"{scheme}://localhost:{port}"
     verdict = await found(authority, HttpCheck(url=url, certificate=4.9 * DAY))
     assert verdict.kind is Kind.HELD

@@ -204,9 +204,6 @@ async def test_sockets_of_either_kind(look: Look, tmp_path: Path) -> None:
 STARTUP = b"\x00\x00\x00\x29\x00\x03\x00\x00user\x00postgres\x00database\x00postgres\x00\x00"
 STRANGER = b"E\x00\x00\x00\x40SFATAL\x00VFATAL\x00C28000\x00Mno pg_hba.conf entry\x00\x00"
 STARTING = b"E\x00\x00\x00\x40SFATAL\x00VFATAL\x00C57P03\x00Mthe database system is starting up\x00\x00"
-MYSQL = b"\x4a\x00\x00\x00\x0a8.0.36\x00"
-MYSQL_STRANGER = b"\x3b\x00\x00\x00\xff\x6a\x04Host '10.0.0.9' is not allowed to connect"
-MYSQL_FULL = b"\x17\x00\x00\x00\xff\x10\x04Too many connections"
 
 
 @pytest.mark.parametrize(
@@ -217,8 +214,6 @@ MYSQL_FULL = b"\x17\x00\x00\x00\xff\x10\x04Too many connections"
         ("redis", b"PING\r\n", b"-NOAUTH Authentication required.\r\n"),
         ("postgres", STARTUP, b"R\x00\x00\x00\x17\x00\x00\x00\nSCRAM-SHA-256\x00\x00"),
         ("postgres", STARTUP, STRANGER),
-        ("mysql", b"", MYSQL),
-        ("mysql", b"", MYSQL_STRANGER),
         ("ssh", b"", b"SSH-2.0-OpenSSH_9.2\r\n"),
         ("ssh", b"", b"a banner\r\nSSH-2.0-OpenSSH_9.2\r\n"),
     ],
@@ -236,7 +231,6 @@ async def test_a_service_that_greets(look: Look, listen: Listen, scheme: str, as
         ("postgres", STARTUP, STARTING, "the database system is starting up"),
         ("postgres", STARTUP, STARTING.replace(b"57P03", b"53300"), "C53300"),
         ("postgres", STARTUP, b"HTTP/1.1 400 Bad Request\r\n", "HTTP/1.1 400"),
-        ("mysql", b"", MYSQL_FULL, "Too many connections"),
         ("ssh", b"", b"", "hangs up without a word"),
         ("redis", b"", b"HTTP/1.1 400 Bad Request\r\n", "HTTP/1.1 400"),
     ],
