@@ -32,6 +32,9 @@ from relay.watchdog.verdict import Kind, Verdict
 log = structlog.get_logger()
 
 STILL_EVERY: Final = 60.0  # seconds between two events that say it is still down: reminders are made of them
+# Seconds that an entry, holding its own lock, waits for that of its cause: after an edit that turned a
+# dependency around, the cause may wait for it in the same way.
+CAUSE_WITHIN: Final = 30.0
 AT_ONCE: Final = 64  # looks at the same time
 _TICK: Final = 0.1  # seconds at least between two looks at what is due: many checks share a turn
 _TURN: Final = 5.0  # seconds at most between two turns
@@ -246,11 +249,20 @@ class Watchdog:
             if cause is None or cause.resting:
                 continue
             if cause.standing.looked_at < entry.standing.failing_since and not cause.record.down:
-                async with cause.lock:
-                    await self._look_at(cause)
+                await self._look_at_cause(cause)
             if cause.record.down or cause.standing.failing_since or cause.waits_for:
                 return name
         return ""
+
+    async def _look_at_cause(self, cause: Entry) -> None:
+        """Unless it is held for too long: then what is known of it must do."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CAUSE_WITHIN):
+                await cause.lock.acquire()
+            try:
+                await self._look_at(cause)
+            finally:
+                cause.lock.release()
 
     async def _fell(self, entry: Entry, verdict: Verdict) -> None:
         log.warning("check_failed", check=entry.name, text=verdict.text)

@@ -14,13 +14,14 @@ from relay.config.checks import Allowance, Heartbeat
 from relay.config.schema import Match, Remedies, Text, Watch
 from relay.config.windows import window
 from relay.models import AlertState, Event, Level
-from relay.watchdog import told
+from relay.watchdog import service, told
 from relay.watchdog.desk import UnknownEntryError, WatchdogDesk
 from relay.watchdog.ending import Ending
+from relay.watchdog.tools import Tools
 from relay.watchdog.units import Unit
 from relay.watchdog.verdict import NoRemedyError, UnknownError
 from tests.fakes import event
-from tests.watchdog.rig import Stage, rule, staged
+from tests.watchdog.rig import Script, Stage, rule, staged
 
 WEB = Watch(check="tcp://web:1", every=10.0, failures=2, start_grace=5.0, to=("owner",), repeat=(600.0,))
 
@@ -33,6 +34,17 @@ def but(watch: Watch = WEB, **fields: Any) -> Watch:
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     async with staged(tmp_path) as stage:
         yield stage
+
+
+class Gate:
+    """A probe that waits before it looks."""
+
+    def __init__(self, script: Script, gate: asyncio.Event) -> None:
+        self.target, self._script, self._gate = script.target, script, gate
+
+    async def look(self, tools: Tools) -> str:
+        await self._gate.wait()
+        return await self._script.look(tools)
 
 
 def script(stage: Stage, body: str) -> tuple[str]:
@@ -336,6 +348,37 @@ async def test_an_entry_that_went_while_relay_was_away(stage: Stage) -> None:
     await stage.again(stage.config())
     await stage.send()
     assert (await stage.told())[-1][1:] == ("resolved", "web is no longer watched")
+
+
+async def test_an_edit_that_turns_a_dependency_around_leaves_nobody_waiting_for_good(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = but(failures=1, start_grace=0.0)
+    await stage.open(stage.config(web=but(one, depends_on=("cache", "db")), cache=one, db=one))
+    await stage.run(10)
+    stage.break_("web")
+    stage.break_("db")
+    entries, first, second = stage.watchdog.entries, asyncio.Event(), asyncio.Event()
+    entries["cache"].probes = [Gate(stage.scripts["cache"], first)]
+    async with asyncio.timeout(10):
+        old = asyncio.create_task(stage.watchdog._turn(entries["web"]))
+        while not entries["cache"].lock.locked():  # web holds its own lock, and looks at its first cause
+            await asyncio.sleep(0)
+        stage.reload(stage.config(web=one, cache=one, db=but(one, depends_on=("web",))))
+        entries["db"].probes = [Gate(stage.scripts["db"], second)]
+        new = asyncio.create_task(stage.watchdog._turn(entries["db"]))
+        while not entries["db"].lock.locked():
+            await asyncio.sleep(0)
+        monkeypatch.setattr(service, "CAUSE_WITHIN", 0.1)
+        first.set()
+        while not entries["db"].lock._waiters:  # web's next cause is db
+            await asyncio.sleep(0)
+        monkeypatch.setattr(service, "CAUSE_WITHIN", 30.0)
+        second.set()  # db's cause is web
+        await asyncio.gather(old, new)
+    stage._script()
+    await stage.run(30)
+    assert [line.partition(":")[0] for _, _, line in await stage.told()] == ["web is down"]
 
 
 async def test_an_outage_that_ended_while_relay_was_away_is_told_as_over(stage: Stage) -> None:
