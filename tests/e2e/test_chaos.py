@@ -35,4 +35,6 @@ def check(result: chaos.Result) -> None:
     assert result.invented == 0, result
     assert result.on_disk <= result.counted <= result.written, result
     assert result.most_copies <= 3, result  # a kill can repeat what was on its way, not more
-    assert result.per_kill <= 2.0, result  # the long run in `make soak` holds it to 1.0
+    assert result.per_kill <= 3.0, (
+        result
+    )  # of ten kills, on whatever host; `make soak` holds a hundred to 1.0
