@@ -133,8 +133,10 @@ class Watchdog:
 
     def beat(self, event: Event) -> CheckRecord | None:
         """Take an event that is a sign of life; the record to store with it, None if it is nobody's."""
-        entry = self.entries.get(event.labels[beats.LABEL])
+        name = event.labels[beats.LABEL]
+        entry = self.entries.get(name)
         if entry is None or entry.watch.heartbeat is None:
+            log.warning("beat_unknown", beat=name[:64], origin=event.origin)
             return None
         now = self._now()
         entry.heed_clock(entry.watch.heartbeat, now)
