@@ -15,7 +15,7 @@ from relay.config.schema import Rule
 from relay.config.watched import OWN
 from relay.models import Alert, Event, Reason
 from relay.outages import key_of
-from relay.routing.fingerprint import Fingerprint
+from relay.routing.fingerprint import Fingerprint, first_line
 from relay.routing.meters.kinds import subject
 from relay.routing.ruleset import Step
 from relay.rulebook import RELAY, Rules
@@ -69,7 +69,7 @@ def place(rules: Rules, event: Event, known: Known, serial: int = 0) -> Place:
     if not (taken or ends):
         return _NOWHERE
     if event.source in OWN:
-        return Place(_parts(event, taken, ends, serial))
+        return Place(_parts(event, taken, ends, serial, rules.own))
     if log.is_own(event.message, event.labels, known.signature):  # or it would go round
         return Place(is_own_line=True)
     outage = rules.outages.outage_of(event, known.down) if taken and known.down else ""
@@ -102,11 +102,15 @@ def linked(reason: Reason) -> Reason:
     return Reason.LINKED if reason in {Reason.WINDOW, Reason.ACKED} else reason
 
 
-def _parts(event: Event, taken: Sequence[Rule], ends: Sequence[Rule], serial: int) -> list[Part]:
+def _parts(
+    event: Event, taken: Sequence[Rule], ends: Sequence[Rule], serial: int, own: Rule | None = None
+) -> list[Part]:
     found = []
     for rule in (*taken, *(rule for rule in ends if rule not in taken)):
         by_check = event.source == told.WATCHDOG and rule.absent is None
         problem = key_of(event, rule) if by_check else subject(event, rule, serial=str(serial))
+        if rule is own:  # known by its subject, not by its words: they are shown as they are
+            problem = Fingerprint(problem.key, first_line(event.message))
         found.append(Part(rule, problem, Role.END if rule in ends else Role.PART))
     return found
 

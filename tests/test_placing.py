@@ -135,3 +135,11 @@ async def test_relays_own_news(stage: Stage) -> None:
     said, reason, heard = await agree(stage, news)
     assert (reason, heard) == ("first", ["ops"])
     assert steps(said) == [("relay itself", "matched"), ("errors", "not reached")]
+
+
+async def test_relays_own_trouble_is_named_by_its_words_not_by_their_mask(stage: Stage) -> None:
+    await stage.open(stage.config(rules=(ERRORS,)))
+    for text in ("rules.yaml:14:5: unknown key 'a'", "rules.yaml:9:5: unknown key 'b'"):
+        await stage.send(event(text, source=RELAY, module="relay.config", labels={"subject": "rules.yaml"}))
+    (delivery,) = await stage.store.deliveries(most=10)  # one problem
+    assert delivery.message.title == "rules.yaml:14:5: unknown key 'a'"
