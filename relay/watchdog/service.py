@@ -229,7 +229,7 @@ class Watchdog:
             case Turn.UNHELPED:
                 await self._unhelped(entry, verdict)
             case Turn.ROSE:
-                await self._rose(entry, verdict)
+                await self._rose(entry, verdict, outage(before, now))  # `after` knows since when it is up
             case Turn.BLINDED:
                 entry.is_blind = True
                 self._report("watchdog", entry.name, f"{entry.name} can't be judged: {verdict.text}")
@@ -272,8 +272,8 @@ class Watchdog:
         else:
             await self._restarts.act(entry, verdict, state, headline)
 
-    async def _rose(self, entry: Entry, verdict: Verdict) -> None:
-        text = f"{entry.name} recovered after {_seconds(outage(entry.standing, self._now()))}"
+    async def _rose(self, entry: Entry, verdict: Verdict, lasted: float) -> None:
+        text = f"{entry.name} recovered after {_seconds(lasted)}"
         if entry.remedy:
             text += f" by the restart ({len(entry.record.restarts)} of {entry.watch.max_restarts.count})"
             entry.tally.results["recovered"] += 1

@@ -385,7 +385,7 @@ async def test_heartbeats_come_by_events_and_survive_a_restart(stage: Stage) -> 
     await stage.run(10, step=5)
     assert [reason for _, reason, _ in await stage.told()] == ["first", "resolved"]
     with capture_logs() as logs:
-        await stage.send(replace(beat, labels={"beat": "jbo"}))
+        await stage.send(replace(BEAT, labels={"beat": "jbo"}))
     assert next(each for each in logs if each["event"] == "beat_unknown")["beat"] == "jbo"
 
 
@@ -433,6 +433,19 @@ async def test_what_a_clock_that_was_set_makes_of_a_heartbeat_is_stored(stage: S
     assert await stage.told() == []
     await stage.run(60, step=5)
     assert [reason for _, reason, _ in await stage.told()] == ["first"]
+
+
+async def test_an_outage_that_outlasts_relays_own_restart_is_told_with_its_length(stage: Stage) -> None:
+    await stage.open(stage.config(web=WEB))
+    stage.break_("web")
+    await stage.run(40)
+    await stage.again(stage.config(web=WEB))
+    stage.break_("web")
+    await stage.run(60)
+    stage.mend("web")
+    await stage.run(20)
+    (recovered,) = [text for text in await stage.texts() if "recovered after" in text]
+    assert "web recovered after 1 min" in recovered
 
 
 async def test_the_event_and_the_record_are_in_one_transaction(stage: Stage) -> None:
