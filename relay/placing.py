@@ -19,7 +19,7 @@ from relay.routing.fingerprint import Fingerprint, first_line
 from relay.routing.meters.kinds import subject
 from relay.routing.ruleset import Step
 from relay.rulebook import RELAY, Rules
-from relay.watchdog import told
+from relay.watchdog import beats, told
 
 LiveAlerts = Callable[[Iterable[str]], Mapping[str, Alert]]  # those of these fingerprints that are live
 
@@ -46,6 +46,7 @@ class Place(Struct, frozen=True, gc=False):
 
     parts: Sequence[Part] = ()
     outage: str = ""  # the watchdog's entry that is down, and covers it
+    failed_job: str = ""  # the heartbeat whose job says that it failed: its check tells
     is_own_line: bool = False  # a line of relay's own log that some rule would take
 
 
@@ -72,6 +73,8 @@ def place(rules: Rules, event: Event, known: Known, serial: int = 0) -> Place:
         return Place(_parts(event, taken, ends, serial, rules.own))
     if log.is_own(event.message, event.labels, known.signature):  # or it would go round
         return Place(is_own_line=True)
+    if name := beats.failed(event, rules.config.watchdog):
+        return Place(failed_job=name)
     outage = rules.outages.outage_of(event, known.down) if taken and known.down else ""
     linked = _alerts(rules, told.module_of(outage), known.live, Role.LINKED) if outage else []
     if linked:  # rules that only look on see it all the same
@@ -84,6 +87,8 @@ def trace(rules: Rules, event: Event, found: Place) -> list[Step]:
     asked = rules.ruleset.trace(event)
     if found.is_own_line:
         return _passed_over(asked, "it is a line of relay's own log")
+    if found.failed_job:
+        return _passed_over(asked, f"the check {found.failed_job} tells that its job failed")
     own = {part.rule.name: part for part in found.parts} if event.source in OWN else {}
     for step in asked:
         own.pop(step.rule, None)
