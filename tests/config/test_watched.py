@@ -45,6 +45,11 @@ def test_what_an_entry_can_say(check: Check, entry: str) -> None:
         ("{}", "write either `check` or `heartbeat`"),
         ("{check: 'tcp://x:1', heartbeat: {every: 1h}}", "write either `check` or `heartbeat`"),
         ("{check: 'tcp://x'}", "names no port"),
+        (
+            "{check: 'tcp://x:1', max_restarts: 3}",
+            "given a single value, allowed: a mapping with count, within",
+        ),
+        ("{heartbeat: 1h}", "allowed: a mapping with every, cron, grace, zone"),
         ("{check: 'tcp://x:80/health'}", "takes no path: write tcp://host:port"),
         ("{check: 'tcp://x:1', failures: 3 of 5}", "is not a whole number: write 3, or {count: 3, of: 5}"),
         ("{check: 'tcp://x:70000'}", "a number from 1 to 65535"),
