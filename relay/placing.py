@@ -15,11 +15,11 @@ from relay.config.schema import Rule
 from relay.config.watched import OWN
 from relay.models import Alert, Event, Reason
 from relay.outages import key_of
-from relay.routing.fingerprint import Fingerprint
+from relay.routing.fingerprint import Fingerprint, first_line
 from relay.routing.meters.kinds import subject
 from relay.routing.ruleset import Step
 from relay.rulebook import RELAY, Rules
-from relay.watchdog import told
+from relay.watchdog import beats, told
 
 LiveAlerts = Callable[[Iterable[str]], Mapping[str, Alert]]  # those of these fingerprints that are live
 
@@ -46,6 +46,7 @@ class Place(Struct, frozen=True, gc=False):
 
     parts: Sequence[Part] = ()
     outage: str = ""  # the watchdog's entry that is down, and covers it
+    failed_job: str = ""  # the heartbeat whose job says that it failed: its check tells
     is_own_line: bool = False  # a line of relay's own log that some rule would take
 
 
@@ -69,9 +70,11 @@ def place(rules: Rules, event: Event, known: Known, serial: int = 0) -> Place:
     if not (taken or ends):
         return _NOWHERE
     if event.source in OWN:
-        return Place(_parts(event, taken, ends, serial))
+        return Place(_parts(event, taken, ends, serial, rules.own))
     if log.is_own(event.message, event.labels, known.signature):  # or it would go round
         return Place(is_own_line=True)
+    if name := beats.failed(event, rules.config.watchdog):
+        return Place(failed_job=name)
     outage = rules.outages.outage_of(event, known.down) if taken and known.down else ""
     linked = _alerts(rules, told.module_of(outage), known.live, Role.LINKED) if outage else []
     if linked:  # rules that only look on see it all the same
@@ -84,6 +87,8 @@ def trace(rules: Rules, event: Event, found: Place) -> list[Step]:
     asked = rules.ruleset.trace(event)
     if found.is_own_line:
         return _passed_over(asked, "it is a line of relay's own log")
+    if found.failed_job:
+        return _passed_over(asked, f"the check {found.failed_job} tells that its job failed")
     own = {part.rule.name: part for part in found.parts} if event.source in OWN else {}
     for step in asked:
         own.pop(step.rule, None)
@@ -102,11 +107,15 @@ def linked(reason: Reason) -> Reason:
     return Reason.LINKED if reason in {Reason.WINDOW, Reason.ACKED} else reason
 
 
-def _parts(event: Event, taken: Sequence[Rule], ends: Sequence[Rule], serial: int) -> list[Part]:
+def _parts(
+    event: Event, taken: Sequence[Rule], ends: Sequence[Rule], serial: int, own: Rule | None = None
+) -> list[Part]:
     found = []
     for rule in (*taken, *(rule for rule in ends if rule not in taken)):
         by_check = event.source == told.WATCHDOG and rule.absent is None
         problem = key_of(event, rule) if by_check else subject(event, rule, serial=str(serial))
+        if rule is own:  # known by its subject, not by its words: they are shown as they are
+            problem = Fingerprint(problem.key, first_line(event.message))
         found.append(Part(rule, problem, Role.END if rule in ends else Role.PART))
     return found
 

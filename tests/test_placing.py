@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from relay import log
+from relay.config.checks import Heartbeat
 from relay.config.schema import Absent, Match, Text, Watch
 from relay.explain import Explanation, explain
 from relay.models import Event, Level
@@ -135,3 +137,26 @@ async def test_relays_own_news(stage: Stage) -> None:
     said, reason, heard = await agree(stage, news)
     assert (reason, heard) == ("first", ["ops"])
     assert steps(said) == [("relay itself", "matched"), ("errors", "not reached")]
+
+
+async def test_relays_own_trouble_is_named_by_its_words_not_by_their_mask(stage: Stage) -> None:
+    await stage.open(stage.config(rules=(ERRORS,)))
+    for text in ("rules.yaml:14:5: unknown key 'a'", "rules.yaml:9:5: unknown key 'b'"):
+        await stage.send(event(text, source=RELAY, module="relay.config", labels={"subject": "rules.yaml"}))
+    (delivery,) = await stage.store.deliveries(most=10)  # one problem
+    assert delivery.message.title == "rules.yaml:14:5: unknown key 'a'"
+
+
+async def test_a_job_that_failed_is_told_by_its_check_alone(stage: Stage) -> None:
+    job = Watch(heartbeat=Heartbeat(every=3600.0), start_grace=0.0)
+    await stage.open(stage.config(rules=(ERRORS,), job=job))
+    word = replace(event("no space left", module="beat.job", labels={"beat": "job"}), program="0/cron")
+    said, reason, heard = await agree(stage, word)
+    assert (reason, heard) == ("no_rule", [])
+    assert steps(said) == [("errors", "not reached")]
+    await stage.run(10)
+    (told_,) = await stage.told()
+    assert told_[1:] == ("first", "job is down: the job said: no space left")
+    log_line = replace(word, program="")  # whose label says nothing
+    _, reason, heard = await agree(stage, log_line)
+    assert (reason, heard) == ("first", ["ops"])

@@ -57,6 +57,9 @@ def main(name: str, given: Sequence[str]) -> int:
     if not target.dry and target.is_host and os.geteuid() != 0:
         complain(f"only root can do that: sudo relay {name} (or --dry-run)")
         return PROBLEM
+    if not target.path("/etc/group").exists():  # or a slip in DIR leaves half an installation there
+        complain(f"{target.root} is no system's tree: it has no etc/group")
+        return PROBLEM
     os.umask(0o022)  # the folders above: polkit and the shells of users must get through
     return _install(target, now=options.now) if name == "install" else _remove(target)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,10 @@ from relay.cli.common import (
     SYSTEM_SOCKET,
     UNREACHABLE,
     USAGE,
+    RefusedError,
+    UnreachableError,
     add_rules,
+    ask,
     complain,
     parser,
     rules_path,
@@ -50,6 +54,9 @@ def main(name: str, given: Sequence[str]) -> int:
         return USAGE
     message = options.message
     if options.beat:
+        if wrong := _beat_problem(options):
+            complain(wrong)
+            return PROBLEM
         labels["beat"] = options.beat
         message = message or f"{options.beat} gives a sign of life"
     if message in {None, "-"}:
@@ -77,6 +84,18 @@ def main(name: str, given: Sequence[str]) -> int:
         complain(error)
         return UNREACHABLE
     return FINE
+
+
+def _beat_problem(options: argparse.Namespace) -> str:
+    """Why it is nobody's sign of life; "" if it is somebody's, or the relay that hears it can't be asked."""
+    if options.socket or (not options.config and "RELAY_SOCKET" in os.environ):
+        return ""  # only that relay's rules say where its commands are
+    try:
+        rows = ask(rules_path(options.config), "watchdog", patience=options.timeout)
+    except (UnreachableError, RefusedError):
+        return ""  # sending it says what is wrong
+    known = any(row["heartbeat"] and row["name"] == options.beat for row in rows)
+    return "" if known else f"no heartbeat is called {options.beat[:60]!r}: `relay watchdog list` shows them"
 
 
 def socket_path(config: str | None) -> str:

@@ -84,7 +84,8 @@ def _pause(options: argparse.Namespace) -> int:
 
 def _resume(options: argparse.Namespace) -> int:
     row = ask(rules_path(options.config), "watchdog_resume", name=options.name)
-    return _done(options, row, f"{options.name} is looked at again")
+    until = f", but {row['resting']} now" if row["resting"] else ""
+    return _done(options, row, f"{options.name} is looked at again{until}")
 
 
 def _polkit(options: argparse.Namespace) -> int:

@@ -132,7 +132,8 @@ class Checker:
         if bare(item_type).kind == "field":
             items = tuple(_braced(item) for item in items)
         read = [self.value(item_type, item) for item in items]
-        return tuple(item for item in read if item is not UNREAD)
+        known = tuple(item for item in read if item is not UNREAD)
+        return known if known or not items else UNREAD  # not empty: what stands there was refused
 
     def _table(self, kind: Bare, node: Table) -> Any:
         key_type, value_type = get_args(kind.type)

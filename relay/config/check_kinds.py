@@ -12,7 +12,7 @@ from relay.config import patterns
 from relay.config.checks import SCHEMES
 from relay.config.commands import restart_problem, unit_problem
 from relay.config.nodes import Scalar
-from relay.config.scalars import digits, line, text
+from relay.config.scalars import digits, integer, line, text
 from relay.values import parse_size
 
 _NAME: Final = re.compile(
@@ -99,6 +99,14 @@ def share(node: Scalar) -> str:
     return given
 
 
+def misses(node: Scalar) -> int:
+    """After so many failures in a row it is down."""
+    try:
+        return integer(node)
+    except ValueError as error:
+        raise ValueError(f"{error}: write 3, or {{count: 3, of: 5}}") from None
+
+
 def file_mode(node: Scalar) -> str:
     """Permissions of a file, in octal as chmod has them."""
     if not re.fullmatch(r"0?[0-7]{3,4}", node.text):
@@ -133,6 +141,8 @@ def _check_host(node: Scalar, host: str, example: str) -> None:
 
 def _check_place(node: Scalar, scheme: str, rest: str) -> None:
     rest = rest.rstrip("/")
+    if "/" in rest:
+        raise ValueError(f"{node.given} takes no path: write {scheme}://host:port")
     host, colon, port = rest.rpartition(":")
     if not colon or rest.endswith("]"):
         if not SCHEMES[scheme]:

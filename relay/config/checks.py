@@ -24,6 +24,7 @@ Time = Annotated[Duration, Meta(gt=0)]
 Wait = Annotated[Duration, Meta(ge=0)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=1, le=1000)]
+InARow = Annotated[int, Meta(ge=1, extra={"kind": "misses"})]
 Status = Annotated[int, Meta(ge=100, le=599)]
 ExitStatus = Annotated[int, Meta(ge=0, le=255)]
 

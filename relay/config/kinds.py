@@ -241,6 +241,7 @@ KINDS: Final[dict[str, Callable[[Scalar], Any]]] = {
     "argument": lambda node: line(node, 4000),
     "share": check_kinds.share,
     "file mode": check_kinds.file_mode,
+    "misses": check_kinds.misses,
     "cron": check_kinds.cron,
     "message text": lambda node: patterns.message_text(text(node)),
     "name text": lambda node: patterns.name_text(text(node)),

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct, field
 
 from relay.backends.base import Settings
 from relay.backends.template import Template
-from relay.config.checks import Allowance, Check, Heartbeat, MissesOf, Restarted, UnitName, Word
+from relay.config.checks import Allowance, Check, Heartbeat, InARow, MissesOf, Restarted, UnitName, Word
 from relay.config.commands import command_problem
 from relay.models import Level
 from relay.values import Duration, FilePath, Secret, Size, is_loopback, parse_listen
@@ -532,7 +532,7 @@ class Watch(Hours, frozen=True, kw_only=True):
     heartbeat: Heartbeat | None = None
     every: Time = 30.0
     timeout: Time = 5.0
-    failures: Count | MissesOf = 3  # in a row, or so many of the latest
+    failures: InARow | MissesOf = 3  # in a row, or so many of the latest
     recovers: Count = 1  # successes in a row after which it is up again
     start_grace: Wait = 30.0  # after a restart, or relay's own start, until it must answer
     depends_on: tuple[Name, ...] = ()  # other entries: while one of them fails, this one is not told of

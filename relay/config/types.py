@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
@@ -19,6 +19,8 @@ from msgspec.structs import FieldInfo, fields
 
 from relay.config.nodes import Listing, Node, Table
 from relay.config.schema import Place
+
+_LISTED: Final = 6  # keys that a problem names
 
 
 class Bare(Struct, frozen=True):
@@ -121,6 +123,8 @@ def in_words(wanted: Bare) -> str:
 def _shape(kind: Bare) -> str:
     if kind.is_list:
         return "a list"
+    if kind.is_struct and len(keys := keys_of(kind.type)) <= _LISTED:
+        return f"a mapping with {', '.join(keys)}"
     if kind.is_table or kind.is_struct:
         return "a mapping"
     return {bool: "true or false"}.get(kind.type, "a single value")

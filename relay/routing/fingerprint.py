@@ -61,9 +61,9 @@ def fingerprint(event: Event, rule: Rule, serial: str = "") -> Fingerprint:
     """
     kind = rule.fingerprint
     if kind == "message":
-        return Fingerprint(_digest(rule.name, event.module, event.message), _first_line(event.message))
+        return Fingerprint(_digest(rule.name, event.module, event.message), first_line(event.message))
     if kind == "event":
-        return Fingerprint(_digest(rule.name, event.module, *_own(event, serial)), _first_line(event.message))
+        return Fingerprint(_digest(rule.name, event.module, *_own(event, serial)), first_line(event.message))
     text = _text(event.message)
     if kind == "template":
         return _of_template(rule.name, event.module, text)
@@ -178,7 +178,8 @@ def _joined(parts: list[Masked]) -> Masked:
     )
 
 
-def _first_line(message: str) -> str:
+def first_line(message: str) -> str:
+    """The message's first line as it stands: a problem's name where nothing of it need be masked."""
     return _shortened(message.strip().partition("\n")[0])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 
 from relay.config import cron
 from relay.config.checks import Heartbeat
+from relay.config.schema import Watch
 from relay.models import CheckRecord, Event, Level
 from relay.text import one_line
 from relay.values import format_duration
@@ -24,6 +26,16 @@ def heard(record: CheckRecord, event: Event, now: float) -> CheckRecord:
     """The record after a sign of life; one at level error or above says that the job failed."""
     failed = one_line(event.message, 200) if event.level >= Level.ERROR else ""
     return replace(record, beat_at=now, beat_failed=failed)
+
+
+def failed(event: Event, entries: Mapping[str, Watch]) -> str:
+    """The heartbeat whose job says, by this event, that it failed; "" if it is no such event.
+
+    The check tells of it, once: the event by itself would be a second alert, which nothing ends.
+    """
+    name = event.labels.get(LABEL, "")
+    watch = entries.get(name) if event.program and event.level >= Level.ERROR else None
+    return name if watch is not None and watch.heartbeat is not None else ""
 
 
 def rebased(heartbeat: Heartbeat, record: CheckRecord, now: float, jump: float) -> CheckRecord:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from relay.clock import Clock
+from relay.config.problems import hint
 from relay.errors import RelayError
 from relay.models import Json
 from relay.watchdog.entry import OUTSIDE, PAUSED, Entry
@@ -20,6 +21,10 @@ Verb = Callable[[Json], Awaitable[Any]]
 
 class UnknownEntryError(RelayError):
     """There is no watchdog entry of that name."""
+
+
+class PauseError(RelayError):
+    """Nothing can be paused for that long."""
 
 
 class WatchdogDesk:
@@ -60,7 +65,7 @@ class WatchdogDesk:
     async def _on_pause(self, request: Json) -> Json:
         entry, seconds = self._entry(request), float(request["seconds"])
         if not 0 < seconds < 10 * 366 * 86400:
-            raise ValueError("how long?")
+            raise PauseError("a pause lasts more than 0 s and less than ten years")
         await self._watchdog.pause(entry, seconds)
         return self._row(entry)
 
@@ -83,8 +88,9 @@ class WatchdogDesk:
         name = str(request["name"])
         found = self._watchdog.entries.get(name)
         if found is None:
-            known = ", ".join(self._watchdog.entries) or "none"
-            raise UnknownEntryError(f"no watchdog entry is called {name[:60]!r} (known: {known})")
+            entries = self._watchdog.entries
+            likely = hint(name, entries) or (": `relay watchdog list` shows them" if entries else "")
+            raise UnknownEntryError(f"no watchdog entry is called {name[:60]!r}{likely}")
         return found
 
 

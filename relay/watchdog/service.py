@@ -136,8 +136,10 @@ class Watchdog:
 
     def beat(self, event: Event) -> CheckRecord | None:
         """Take an event that is a sign of life; the record to store with it, None if it is nobody's."""
-        entry = self.entries.get(event.labels[beats.LABEL])
+        name = event.labels[beats.LABEL]
+        entry = self.entries.get(name)
         if entry is None or entry.watch.heartbeat is None:
+            log.warning("beat_unknown", beat=name[:64], origin=event.origin)
             return None
         now = self._now()
         entry.heed_clock(entry.watch.heartbeat, now)
@@ -230,7 +232,7 @@ class Watchdog:
             case Turn.UNHELPED:
                 await self._unhelped(entry, verdict)
             case Turn.ROSE:
-                await self._rose(entry, verdict)
+                await self._rose(entry, verdict, outage(before, now))  # `after` knows since when it is up
             case Turn.BLINDED:
                 entry.is_blind = True
                 self._report("watchdog", entry.name, f"{entry.name} can't be judged: {verdict.text}")
@@ -282,8 +284,8 @@ class Watchdog:
         else:
             await self._restarts.act(entry, verdict, state, headline)
 
-    async def _rose(self, entry: Entry, verdict: Verdict) -> None:
-        text = f"{entry.name} recovered after {_seconds(outage(entry.standing, self._now()))}"
+    async def _rose(self, entry: Entry, verdict: Verdict, lasted: float) -> None:
+        text = f"{entry.name} recovered after {_seconds(lasted)}"
         if entry.remedy:
             text += f" by the restart ({len(entry.record.restarts)} of {entry.watch.max_restarts.count})"
             entry.tally.results["recovered"] += 1

@@ -39,6 +39,17 @@ def installed(tree: Path, *more: str) -> str:
     return done.stdout
 
 
+@pytest.mark.parametrize("command", ["install", "uninstall"])
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_folder_that_is_no_system_is_left_alone(
+    tmp_path: Path, command: str, more: tuple[str, ...]
+) -> None:
+    done = relay(command, "--root", str(tmp_path / "slip"), *more)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is no system's tree: it has no etc/group" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @needs_sysusers
 def test_install_says_what_it_did_and_a_second_run_changes_nothing(tree: Path) -> None:
     said = installed(tree)
@@ -89,10 +100,13 @@ def test_uninstall_leaves_what_people_wrote(tree: Path) -> None:
 
 
 def test_a_failing_step_ends_it_with_words(tmp_path: Path) -> None:
-    done = relay("install", "--root", str(tmp_path / "nowhere"))
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/group").write_text("root:x:0:\n")
+    (tmp_path / "usr").write_text("no folder")
+    done = relay("install", "--root", str(tmp_path))
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "/etc/group" in done.stderr
+    assert "/usr/" in done.stderr
 
 
 def test_the_sample_is_fine_where_it_is_installed(tmp_path: Path) -> None:

@@ -118,6 +118,15 @@ def test_the_list(answer: Answer, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == LIST
 
 
+def test_who_resumes_an_entry_outside_of_its_hours_is_told_so(
+    answer: Answer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for resting, more in (("", ""), ("outside of its hours", ", but outside of its hours now")):
+        answer(row("web", resting=resting))
+        assert watchdog.main("watchdog", ["resume", "web"]) == 0
+        assert capsys.readouterr().out == f"web is looked at again{more}\n"
+
+
 def test_the_status_names_the_worst_first(answer: Answer, capsys: pytest.CaptureFixture[str]) -> None:
     answer(STATUS)
     assert desk.main("status", []) == 0

@@ -45,6 +45,13 @@ def test_what_an_entry_can_say(check: Check, entry: str) -> None:
         ("{}", "write either `check` or `heartbeat`"),
         ("{check: 'tcp://x:1', heartbeat: {every: 1h}}", "write either `check` or `heartbeat`"),
         ("{check: 'tcp://x'}", "names no port"),
+        (
+            "{check: 'tcp://x:1', max_restarts: 3}",
+            "given a single value, allowed: a mapping with count, within",
+        ),
+        ("{heartbeat: 1h}", "allowed: a mapping with every, cron, grace, zone"),
+        ("{check: 'tcp://x:80/health'}", "takes no path: write tcp://host:port"),
+        ("{check: 'tcp://x:1', failures: 3 of 5}", "is not a whole number: write 3, or {count: 3, of: 5}"),
         ("{check: 'tcp://x:70000'}", "a number from 1 to 65535"),
         ("{check: 'gopher://x:70'}", "unknown kind of check 'gopher'"),
         ("{check: 'http://u:p@x/'}", "takes no user"),
@@ -105,6 +112,13 @@ def test_a_password_in_a_url_is_not_shown(check: Check, url: str) -> None:
     (problem,) = found(check, f"{{check: '{url}'}}")
     assert "no user and no password" in problem
     assert "c4nary" not in problem
+
+
+def test_a_list_whose_only_item_is_refused_is_not_called_empty_too(check: Check) -> None:
+    (problem,) = found(check, "{check: {command: [/usr/bin/true], status: 300}}")
+    assert "'300' must be at most 255" in problem
+    (problem,) = found(check, "{check: ['gopher://x:70']}")
+    assert "unknown kind of check 'gopher'" in problem
 
 
 def test_a_circle_of_dependencies(check: Check) -> None:

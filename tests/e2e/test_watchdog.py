@@ -212,6 +212,8 @@ def test_a_job_reports_by_command_and_by_http_and_its_silence_is_told(stage: Sta
     with running(stage.relay):
         assert stage.relay.command("send", "--beat", "backup").returncode == 0
         assert until(lambda: bool(stage.told("no sign of life")), 15)
+        wrong = stage.relay.command("send", "--beat", "bakcup")
+        assert (wrong.returncode, "no heartbeat is called 'bakcup'" in wrong.stderr) == (1, True)
         assert stage.beat("backup") == 200
         assert until(lambda: bool(stage.told("backup recovered")), 10)
         assert stage.beat("nightly", level="error", message="no space left") == 200

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from relay.config.checks import Allowance, Heartbeat
 from relay.config.schema import Match, Remedies, Text, Watch
 from relay.config.windows import window
 from relay.models import AlertState, Event, Level
 from relay.watchdog import service, told
-from relay.watchdog.desk import UnknownEntryError, WatchdogDesk
+from relay.watchdog.desk import PauseError, UnknownEntryError, WatchdogDesk
 from relay.watchdog.ending import Ending
 from relay.watchdog.tools import Tools
 from relay.watchdog.units import Unit
@@ -313,9 +314,9 @@ async def test_a_pause_a_maintenance_window_and_hours(stage: Stage) -> None:
     desk = WatchdogDesk(stage.watchdog, stage.clock).verbs()
     assert (await desk["watchdog_check"]({"name": "web"}))["outcome"] == "failed"
     assert (await desk["watchdog_resume"]({"name": "web"}))["paused_until"] == 0
-    with pytest.raises(UnknownEntryError):
+    with pytest.raises(UnknownEntryError, match=r"did you mean 'web'"):
         await desk["watchdog_check"]({"name": "wbe"})
-    with pytest.raises(ValueError, match="how long"):
+    with pytest.raises(PauseError, match="more than 0 s"):
         await desk["watchdog_pause"]({"name": "web", "seconds": float("nan")})
 
 
@@ -426,6 +427,9 @@ async def test_heartbeats_come_by_events_and_survive_a_restart(stage: Stage) -> 
     await stage.send(BEAT)
     await stage.run(10, step=5)
     assert [reason for _, reason, _ in await stage.told()] == ["first", "resolved"]
+    with capture_logs() as logs:
+        await stage.send(replace(BEAT, labels={"beat": "jbo"}))
+    assert next(each for each in logs if each["event"] == "beat_unknown")["beat"] == "jbo"
 
 
 @pytest.mark.parametrize("why", ["its store takes nothing", "its loop is held up"])
@@ -472,6 +476,19 @@ async def test_what_a_clock_that_was_set_makes_of_a_heartbeat_is_stored(stage: S
     assert await stage.told() == []
     await stage.run(60, step=5)
     assert [reason for _, reason, _ in await stage.told()] == ["first"]
+
+
+async def test_an_outage_that_outlasts_relays_own_restart_is_told_with_its_length(stage: Stage) -> None:
+    await stage.open(stage.config(web=WEB))
+    stage.break_("web")
+    await stage.run(40)
+    await stage.again(stage.config(web=WEB))
+    stage.break_("web")
+    await stage.run(60)
+    stage.mend("web")
+    await stage.run(20)
+    (recovered,) = [text for text in await stage.texts() if "recovered after" in text]
+    assert "web recovered after 1 min" in recovered
 
 
 async def test_the_event_and_the_record_are_in_one_transaction(stage: Stage) -> None:

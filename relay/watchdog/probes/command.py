@@ -25,7 +25,9 @@ class CommandProbe:
         if ran.status is None and ran.why.startswith("could not be run"):
             raise UnknownError(ran.why)
         if ran.status not in self._check.status:
-            raise FailedError(f"{ran.words}{said}")
+            wanted = " or ".join(map(str, self._check.status))
+            words = f"ended with status 0, not {wanted}" if ran.status == 0 else ran.words
+            raise FailedError(f"{words}{said}")
         if self._check.output and not holds(self._check.output, ran.output):
             raise FailedError(f"{ran.words}, but printed something else{said}")
         return ran.words

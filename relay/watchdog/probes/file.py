@@ -43,7 +43,7 @@ class FileProbe:
         if wanted.age and age > wanted.age:
             raise FailedError(f"was last written {format_duration(age)} ago")
         if found.st_size < wanted.size:
-            raise FailedError(f"has {found.st_size} bytes, not {wanted.size}")
+            raise FailedError(f"has {found.st_size} bytes, fewer than {wanted.size}")
         if wanted.max_size and found.st_size > wanted.max_size:
             raise FailedError(f"has {found.st_size} bytes, more than {wanted.max_size}")
         mode = stat.S_IMODE(found.st_mode)

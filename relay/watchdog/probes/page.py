@@ -47,10 +47,10 @@ class PageProbe:
             raise no_tls(error.os_error) from None
         except ssl.SSLError as error:
             raise no_tls(error) from None
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientConnectionResetError):
+            raise FailedError("takes connections, but hangs up without an answer") from None
         except OSError as error:  # of aiohttp's too
             raise refused(error) from None
-        except aiohttp.ServerDisconnectedError:
-            raise FailedError("takes connections, but hangs up without an answer") from None
         except (aiohttp.ClientError, ValueError) as error:  # no URL in the text: it may hold a token
             raise FailedError(f"no answer that is HTTP: {type(error).__name__}") from None
 
@@ -63,7 +63,7 @@ class PageProbe:
                 raise FailedError(f"answers {answer.status} without the header {name}")
             given = ", ".join(answer.headers.getall(name))  # RFC 9110, 5.3
             if not holds(expected, given):
-                raise FailedError(f"answers {answer.status} with {name}: {shown(given)}")
+                raise FailedError(f"answers {answer.status}, but {name} is not as expected: {shown(given)!r}")
 
     async def _judge_body(self, answer: aiohttp.ClientResponse) -> None:
         body = bytearray()

@@ -241,7 +241,7 @@ async def test_a_file(look: Look, tmp_path: Path) -> None:
     os.utime(path, (time.time() - 7200, time.time() - 7200))
     with pytest.raises(FailedError, match="was last written 2 h ago"):
         await found(age=3600.0)
-    with pytest.raises(FailedError, match="has 100 bytes, not 101"):
+    with pytest.raises(FailedError, match="has 100 bytes, fewer than 101"):
         await found(size=101)
     with pytest.raises(FailedError, match="has 100 bytes, more than 99"):
         await found(max_size=99)
@@ -289,6 +289,8 @@ async def test_a_command(look: Look) -> None:
     assert await look(CommandCheck(command=("false",), status=(0, 1))) == "ended with status 1"
     with pytest.raises(FailedError, match="ended with status 1"):
         await look(CommandCheck(command=("false",)))
+    with pytest.raises(FailedError, match="ended with status 0, not 2 or 3"):
+        await look(CommandCheck(command=("true",), status=(2, 3)))
     with pytest.raises(FailedError, match="printed something else: no"):
         await look(CommandCheck(command=("echo", "no"), output="yes"))
     with pytest.raises(UnknownError, match="could not be run"):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -52,7 +53,7 @@ async def test_a_page_that_does_not(look: Look, url: str) -> None:
         await look(HttpCheck(url=f"{url}/200", status=(204,)))
     with pytest.raises(FailedError, match="body is not as expected: 'database: ok'"):
         await look(HttpCheck(url=f"{url}/200", body="all well"))
-    with pytest.raises(FailedError, match="with X-Version: 7"):
+    with pytest.raises(FailedError, match="but X-Version is not as expected: '7'"):
         await look(HttpCheck(url=f"{url}/200", header={"X-Version": "8"}))
     with pytest.raises(FailedError, match="without the header X-None"):
         await look(HttpCheck(url=f"{url}/200", header={"X-None": "8"}))
@@ -78,6 +79,19 @@ async def test_what_is_no_http(look: Look, listen: Listen) -> None:
     silent = await listen()
     with pytest.raises(FailedError, match="hangs up without an answer"):
         await look(f"http://localhost:{silent}/")
+
+
+async def test_a_peer_that_is_gone_before_it_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As aiohttp says it where the answer to the connection was an end: an OSError without a number."""
+    tools = Tools()
+
+    def gone(*_: object, **__: object) -> None:
+        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr(tools.session, "get", gone)
+    with pytest.raises(FailedError, match="hangs up without an answer"):
+        await PageProbe(HttpCheck(url="http://localhost:1/")).look(tools)
+    await tools.close()
 
 
 async def test_what_is_no_tls_and_what_breaks_off(look: Look, listen: Listen) -> None:
