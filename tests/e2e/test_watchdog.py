@@ -135,7 +135,7 @@ def test_from_the_death_of_a_listener_to_the_accepted_alert(stage: Stage) -> Non
 
 
 def test_a_restart_is_verified_and_told_and_its_log_alerts_are_linked(stage: Stage) -> None:
-    command = " ".join(stage.service(1.5))
+    command = " ".join(stage.service(4))
     stage.restart_script(f"{command} >/dev/null 2>&1 & echo $! > {stage.folder}/pid")
     (stage.folder / "shop.log").write_text("first\nlast words of the shop\n")
     stage.rules(
