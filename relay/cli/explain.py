@@ -67,6 +67,7 @@ def main(name: str, given: Sequence[str]) -> int:
     hushed, judge = _hushed(path, rules, now), _judge(path, options.at, rules, event, now)
     known, counted = _known(path, options.at), _counted(path, options.at)
     explanation = explain(rules, event, known, now, judge=judge, counted=counted, hushed=hushed).json()
+    explanation["check"] = _check_note(path, options.at, event, rules.config)
     print(json.dumps(explanation, ensure_ascii=False, indent=2) if options.json else _text(explanation))
     return FINE
 
@@ -181,6 +182,28 @@ def _fallen(
     return None
 
 
+def _check_note(path: str, at: str | None, event: Event, config: Config) -> str:
+    """Why the check whose event it is meant to be can't come down now; "" if it can, or it is no check's."""
+    from relay.config.problems import hint, quoted  # noqa: PLC0415 - with the rest
+    from relay.watchdog import told  # noqa: PLC0415
+
+    name = event.module.removeprefix(told.module_of(""))
+    if name == event.module:
+        return ""
+    if name not in config.watchdog:
+        return f"no check of the watchdog is called {quoted(name)}{hint(name, list(config.watchdog))}"
+    with contextlib.suppress(UnreachableError, RefusedError):
+        for row in [] if at else ask(path, "watchdog"):
+            if row["name"] != name:
+                continue
+            if row["resting"]:
+                until = f" until {when(row['paused_until'])}" if row["state"] == "paused" else ""
+                return f"{name} is {row['resting']}{until}: it isn't looked at, and nobody is told"
+            if row["waits_for"]:
+                return f"{name} depends on {row['waits_for']}, which fails: nobody is told of {name}"
+    return ""
+
+
 def _known(path: str, at: str | None) -> Known:
     """What the running daemon knows; nothing if it doesn't run.
 
@@ -285,6 +308,8 @@ def _text(data: dict[str, Any]) -> str:
         lines += ["", "no rule takes it: nobody is told"]
     if data["outage"]:
         lines += ["", f"{data['outage']} is down: it is counted into that outage, not told apart"]
+    if data["check"]:
+        lines += ["", f"now: {printable(data['check'])}"]
     for route in data["routes"]:
         lines += ["", *_route_lines(route)]
     return "\n".join(lines)

@@ -77,6 +77,8 @@ def test_explain_needs_no_daemon(tmp_path: Path) -> None:
     assert data["reason"] == "first"
     assert data["routes"][0]["told"][0]["recipient"] == "ops"
     assert relay("explain", "-m", "pay", "-l", "loud", cwd=tmp_path).returncode == 2
+    of_no_check = relay("explain", "-m", "watchdog.pay", cwd=tmp_path).stdout
+    assert "now: no check of the watchdog is called 'pay'" in of_no_check
     assert relay("explain", cwd=tmp_path).returncode == 2
 
 

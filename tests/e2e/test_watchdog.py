@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -235,8 +236,13 @@ def test_a_pause_outlives_kill_9(stage: Stage) -> None:
         assert len(stage.sink.received) == before
         assert stage.relay.command("watchdog", "check", "web").returncode == 1
         assert stage.relay.command("watchdog", "pause", "wbe").returncode == 1
+        assert re.search(
+            r"now: web is paused until .*: it isn't looked at, and nobody is told",
+            stage.relay.command("explain", "-m", "watchdog.web").stdout,
+        )
         stage.relay.command("watchdog", "resume", "web")
         assert until(lambda: bool(stage.told("web is down")), 5)
+        assert "now:" not in stage.relay.command("explain", "-m", "watchdog.web").stdout
 
 
 def test_no_false_alarm_when_relay_itself_is_stopped_for_seconds(stage: Stage) -> None:
