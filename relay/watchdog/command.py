@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from relay.config.commands import PATH
 from relay.text import clean
-from relay.watchdog.leftovers import MARK, owner
+from relay.watchdog.leftovers import MARK, MARK_OF_RESTART, owner
 
 MOST_OUTPUT: Final = 1024 * 1024  # bytes after which it floods
 KEPT: Final = 16 * 1024  # bytes of output that are kept: its end
@@ -61,7 +61,7 @@ async def run(argv: Sequence[str], within: float, *, leave: bool = False) -> Ran
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output.writing,
             stderr=output.writing,
-            env=_environment() if leave else {**_environment(), MARK: owner()},
+            env={**_environment(), MARK_OF_RESTART if leave else MARK: owner()},
             cwd="/",
             start_new_session=True,
         )

@@ -1,7 +1,8 @@
-"""Looks that a relay which was killed left running: nobody waits for them any more, so they are ended.
+"""Looks and restarts that a relay which was killed left running: they are ended, for nobody waits for them.
 
 relay ends its commands itself, but not when it is killed, and systemd leaves them (`KillMode=process`)
-because what a remedy started must live on. So each command that must not outlive relay carries whose it is.
+because what a restart started must live on. So each command carries whose it is. A look is ended with all
+that came from it; of a restart only the command itself, so that no second one runs beside it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -16,6 +18,8 @@ from typing import Final
 from relay.watchdog.processes import STARTED, stat_of
 
 MARK: Final = "RELAY_LOOK_OF"
+MARK_OF_RESTART: Final = "RELAY_RESTART_OF"
+_SESSION: Final = 3  # of the fields of `stat_of`
 
 
 @cache
@@ -24,13 +28,28 @@ def owner() -> str:
     return f"{Path('/proc/self/ns/pid').readlink()} {os.getpid()} {_started(os.getpid())}"
 
 
-def end_leftovers() -> int:
-    """Kill them; how many there were. Blocks."""
-    orphans = [pid for pid in _pids() if _is_orphan(_mark(pid))]
-    for pid in orphans:
+def end_leftovers(restarts: Collection[Sequence[str]] = ()) -> int:
+    """Kill them; how many there were. `restarts`: the commands that restart something. Blocks."""
+    looks = [pid for pid in _pids() if _is_orphan(_mark(pid, MARK))]
+    begun = [pid for pid in _pids() if _is_orphan(_mark(pid, MARK_OF_RESTART)) and _is_one_of(pid, restarts)]
+    for pid in looks + begun:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
-    return len(orphans)
+    return len(looks + begun)
+
+
+def _is_one_of(pid: int, commands: Collection[Sequence[str]]) -> bool:
+    """Whether it is the command itself, not what that started. A script's words follow its shell's name."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+        leads = stat_of(Path(f"/proc/{pid}"))[1][_SESSION] == str(pid)
+    except OSError:
+        return False
+    return leads and any(_named(words[-len(each) :]) == _named(each) for each in commands)
+
+
+def _named(command: Sequence[str]) -> list[str]:
+    return [Path(command[0]).name, *command[1:]] if command else []
 
 
 def _is_orphan(mark: str) -> bool:
@@ -46,13 +65,13 @@ def _pids() -> list[int]:
     return [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
 
 
-def _mark(pid: int) -> str:
-    """From its environment; empty for what isn't marked, or is another user's."""
+def _mark(pid: int, name: str) -> str:
+    """From its environment; empty for what isn't marked so, or is another user's."""
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return ""
-    wanted = f"{MARK}=".encode()
+    wanted = f"{name}=".encode()
     found = (each for each in environment.split(b"\0") if each.startswith(wanted))
     return next(found, b"").removeprefix(wanted).decode(errors="replace")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -23,7 +24,7 @@ from relay.watchdog.entry import VERIFY_EVERY, Entry
 from relay.watchdog.lag import Lag
 from relay.watchdog.ledger import Ledger
 from relay.watchdog.leftovers import end_leftovers
-from relay.watchdog.remedy import forgiven, is_pending
+from relay.watchdog.remedy import argv, forgiven, is_pending
 from relay.watchdog.restarts import Restarts
 from relay.watchdog.standing import Moment, Turn, judged, outage
 from relay.watchdog.tools import Tools
@@ -123,8 +124,9 @@ class Watchdog:
 
     async def _end_leftovers(self) -> None:
         """Of a relay that was killed; a /proc that hangs holds nothing up."""
+        restarts = [argv(entry.watch) for entry in self.entries.values() if entry.watch.restart]
         with contextlib.suppress(OSError):
-            if ended := await self._tools.threads.call("leftovers", end_leftovers):
+            if ended := await self._tools.threads.call("leftovers", partial(end_leftovers, restarts)):
                 log.warning("leftovers_ended", processes=ended)
 
     # --- what others ask ---

@@ -283,3 +283,31 @@ def test_a_stop_while_a_restart_runs_is_prompt_and_the_verdict_is_told_after_the
         assert until(lambda: bool(stage.told("relay itself was restarted meanwhile")), 15)
         assert "relay gives up: one restart within 1 h" in stage.told("was restarted meanwhile")[0]["message"]
         assert stage.runs.read_text() == "run\n"
+
+
+def test_a_restart_that_ran_when_relay_was_killed_is_ended_and_what_it_started_lives(stage: Stage) -> None:
+    stage.restart_script(
+        f"sleep 97 & echo $! > {stage.folder}/daemon\necho $$ > {stage.folder}/pid\n"
+        f"touch {stage.folder}/begun\nwait"
+    )
+    stage.rules(
+        f"  shop:\n    check: tcp://127.0.0.1:{stage.port}\n    every: 500ms\n    failures: 1\n"
+        f"    start_grace: 1s\n    restart: [{stage.folder}/restart]\n"
+        "    max_restarts: {count: 1, within: 1h}\n    to: owner"
+    )
+    with running(stage.relay):
+        assert until((stage.folder / "begun").exists, 15)
+        script, daemon = ((stage.folder / name).read_text().strip() for name in ("pid", "daemon"))
+        stage.relay.kill()
+        assert _runs(script)
+        stage.relay.start()
+        assert until(lambda: not _runs(script), 10)
+        assert _runs(daemon)
+    subprocess.run(["kill", daemon], check=True)
+
+
+def _runs(pid: str) -> bool:
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())  # a zombie has none
+    except OSError:
+        return False

@@ -8,19 +8,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from relay.watchdog.command import run
-from relay.watchdog.leftovers import MARK, end_leftovers, owner
+from relay.watchdog.leftovers import MARK, MARK_OF_RESTART, end_leftovers, owner
 from tests.e2e.rig import until
 
 STARTS = """\
 import subprocess, sys
-from relay.watchdog.leftovers import MARK, owner
-mark = {MARK: owner()} if sys.argv[1] == "marked" else {}
-print(subprocess.Popen(["sleep", "60"], env={"PATH": "/bin:/usr/bin"} | mark, stdout=2, stdin=0).pid)
+from relay.watchdog.leftovers import MARK, MARK_OF_RESTART, owner
+kind, leads, *words = sys.argv[1:]
+mark = {{"look": MARK, "restart": MARK_OF_RESTART, "other": "OTHER"}[kind]: owner()}
+env = {"PATH": "/bin:/usr/bin"} | mark
+print(subprocess.Popen(words, env=env, stdout=2, stdin=0, start_new_session=leads == "leads").pid)
 """
+SLEEP = ("sleep", "60")
 
 
-def left_by_one_that_is_gone(kind: str) -> int:
-    done = subprocess.run([sys.executable, "-c", STARTS, kind], stdout=subprocess.PIPE, text=True, check=True)
+def left_by_one_that_is_gone(kind: str, *words: str, leads: bool = True) -> int:
+    command = [sys.executable, "-c", STARTS, kind, "leads" if leads else "", *words]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return int(done.stdout)
 
 
@@ -42,7 +46,7 @@ def sleeping(mark: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_look_whose_relay_is_gone_is_ended_and_nothing_else() -> None:
-    look, other = left_by_one_that_is_gone("marked"), left_by_one_that_is_gone("other")
+    look, other = (left_by_one_that_is_gone(kind, *SLEEP) for kind in ("look", "other"))
     namespace, _, mine = owner().partition(" ")
     elsewhere = "pid:[1] 1 1"  # of a container, where the numbers mean others
     try:
@@ -67,6 +71,29 @@ def has_mark(pid: int) -> bool:
     return MARK.encode() in Path(f"/proc/{pid}/environ").read_bytes()
 
 
-async def test_a_look_is_marked_and_a_remedy_is_not() -> None:
+def test_of_a_restart_whose_relay_is_gone_the_command_is_ended_and_what_it_started_is_not(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "restart"
+    script.write_text("#!/bin/sh\nread answer < /dev/zero\n")  # never ends
+    script.chmod(0o755)
+    words = (str(script), "shop")
+    begun = left_by_one_that_is_gone("restart", *words)
+    daemons = [
+        left_by_one_that_is_gone("restart", *SLEEP),
+        left_by_one_that_is_gone("restart", *words, leads=False),
+        left_by_one_that_is_gone("other", *words),
+    ]
+    try:
+        assert until(lambda: "shop" in Path(f"/proc/{begun}/cmdline").read_text(), 10)
+        end_leftovers([words, ("systemctl", "restart", "web")])
+        assert until(lambda: not runs(begun), 10)
+        assert all(map(runs, daemons))
+    finally:
+        for daemon in daemons:
+            os.kill(daemon, 9)
+
+
+async def test_looks_and_restarts_are_marked_apart() -> None:
     assert f"{MARK}={owner()}" in (await run(("env",), 5)).output.splitlines()
-    assert MARK not in (await run(("env",), 5, leave=True)).output
+    assert f"{MARK_OF_RESTART}={owner()}" in (await run(("env",), 5, leave=True)).output.splitlines()
