@@ -131,7 +131,8 @@ def ask(path: str, do: str, *, patience: float = 30.0, **request: Any) -> Any:
                 answer = json.loads(lines.readline() or b"null")
     except (OSError, ValueError) as error:
         why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-        raise UnreachableError(f"no relay answers at {where}: {why}") from None
+        hint = "" if Path(path).exists() else f" ({path}, whose relay is meant, is not there)"
+        raise UnreachableError(f"no relay answers at {where}: {why}{hint}") from None
     if answer is None:
         raise UnreachableError(f"relay at {where} closed the connection")
     if not answer["ok"]:

@@ -88,7 +88,7 @@ def absence(program: str) -> str:
     """Why that program couldn't be run on this host, by this user; empty if it could."""
     if shutil.which(program, path=PATH):
         return ""
-    return f"{program[:60]!r} is not there, or may not be run by this user: the restart would fail"
+    return f"{program[:60]!r} is not there, or may not be run by this user"
 
 
 def _program_problem(name: str, words: Sequence[str]) -> str:

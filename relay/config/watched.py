@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from relay.config.checks import CommandCheck
 from relay.config.commands import absence
 from relay.config.nodes import Table
 from relay.config.people import names_in, walked
@@ -27,7 +28,12 @@ def check_watchdog(config: Config, root: Table, problems: Problems) -> None:
     _check_causes(causes, places, root, problems)
     for name, watch in config.watchdog.items():
         if isinstance(watch.restart, tuple) and watch.restart and (wrong := absence(watch.restart[0])):
-            problems.warning(_place_of(name, "restart", root) or places[name], wrong)
+            text = f"{wrong}: the restart would fail"
+            problems.warning(_place_of(name, "restart", root) or places[name], text)
+        for check in watch.checks:
+            if isinstance(check, CommandCheck) and (wrong := absence(check.command[0])):
+                text = f"{wrong}: the check could say nothing"
+                problems.warning(_place_of(name, "check", root) or places[name], text)
     for circle in walked(causes)[0]:
         problems.error(
             places[circle[0]], f"entries depend on each other in a circle: {' -> '.join(circle[:8])}"

@@ -95,6 +95,12 @@ print([each for each in {heavy.split()!r} if each in sys.modules])
     assert done.stdout.strip() == "[]"
 
 
+def test_rules_that_are_not_there_are_named(tmp_path: Path) -> None:
+    done = relay("status", "-c", f"{tmp_path}/relais.yaml", cwd=tmp_path)
+    assert done.returncode == 3
+    assert f"({tmp_path}/relais.yaml, whose relay is meant, is not there)" in done.stderr
+
+
 def test_sockets_are_found_in_the_rules(tmp_path: Path) -> None:
     rules = tmp_path / "rules.yaml"
     rules.write_text(RULES)

@@ -177,13 +177,19 @@ def test_a_name_that_begins_like_one_of_the_hosts_is_a_service_like_any_other(na
     assert restart_problem(name) == ""
 
 
-def test_a_restart_whose_program_is_not_there_is_a_warning(check: Check) -> None:
-    entry = "{check: 'tcp://x:1', restart: [/does/not/exist, x]}"
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        ("{check: 'tcp://x:1', restart: [/does/not/exist, x]}", "the restart would fail"),
+        ("{check: {command: [/does/not/exist, x]}}", "the check could say nothing"),
+    ],
+)
+def test_a_program_that_is_not_there_is_a_warning(check: Check, entry: str, text: str) -> None:
     (warning,) = [
         each for each in check(f"{BASE}watchdog:\n  web: {entry}\n").problems if "exist" in str(each)
     ]
     assert (warning.severity, warning.place.line > 1) == ("warning", True)
-    assert "is not there, or may not be run by this user" in warning.text
+    assert f"is not there, or may not be run by this user: {text}" in warning.text
 
 
 @pytest.mark.parametrize("name", ["systemd-reboot", "systemd-logind.service", "dbus", "emergency", "user@0"])
