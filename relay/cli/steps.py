@@ -121,7 +121,7 @@ class Call(NamedTuple):
             done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
             if done.returncode and not self.may_fail:
                 raise OSError(f"{shown}: {done.stderr.strip() or f'exit status {done.returncode}'}")
-        return "ran", shown
+        return "run" if target.dry else "ran", shown
 
 
 class Gone(NamedTuple):

@@ -31,9 +31,10 @@ class DiskProbe:
         free, total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
         words = f"{_bytes(free)} of {_bytes(total)} free"
         if free < part(self._wanted.free, total):
-            raise FailedError(f"only {words}")
+            raise FailedError(f"only {words}, less than {self._wanted.free}")
         if found.f_files and found.f_favail < part(self._wanted.inodes, found.f_files):  # btrfs counts none
-            raise FailedError(f"only {found.f_favail} of {found.f_files} inodes free")
+            words = f"{found.f_favail} of {found.f_files} inodes free"
+            raise FailedError(f"only {words}, less than {self._wanted.inodes}")
         return words
 
 
@@ -51,7 +52,7 @@ class MemoryProbe:
         available, total = memory(self._meminfo)
         words = f"{_bytes(available)} of {_bytes(total)} available"
         if available < part(self._least, total):
-            raise FailedError(f"only {words}")
+            raise FailedError(f"only {words}, less than {self._least}")
         return words
 
 
