@@ -9,7 +9,7 @@ import structlog
 
 from relay.clock import Clock
 from relay.errors import StoreError
-from relay.templates import Report
+from relay.report import Report
 from relay.values import format_duration
 from relay.vitals import Condition
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from typing import Final, Protocol
+
+CLOCK_SET: Final = 2.0  # seconds by which the two clocks drift apart only if one was set, or the host slept
 
 
 class Clock(Protocol):
@@ -29,6 +31,19 @@ class SystemClock:
     now = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)
     sleep = staticmethod(asyncio.sleep)
+
+
+class Jumps:
+    """Notices that the wall clock was set: it strays from the monotonic one."""
+
+    def __init__(self, wall: float, monotonic: float) -> None:
+        self._offset = wall - monotonic
+
+    def latest(self, wall: float, monotonic: float) -> float:
+        """By how many seconds it was set since it was asked last; 0.0 if it wasn't."""
+        jump = wall - monotonic - self._offset
+        self._offset += jump
+        return jump if abs(jump) > CLOCK_SET else 0.0
 
 
 class FakeClock:

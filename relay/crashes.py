@@ -9,12 +9,10 @@ from typing import Final
 from relay.clock import Clock
 from relay.errors import StoreError
 from relay.outbox.store import Store
-from relay.templates import Report
+from relay.report import Report
 from relay.values import format_duration
 
-NOTE: Final = (
-    "starts"  # under which the store remembers the starts of processes that weren't stopped properly
-)
+NOTE: Final = "starts"  # under which the store remembers those of processes that weren't stopped properly
 MANY: Final = 3  # such ends ...
 WITHIN: Final = 600.0  # ... within so many seconds are told; after so many without one it is over
 

@@ -23,7 +23,8 @@ from relay.metrics import Histogram
 from relay.models import Address, Delivery, Json
 from relay.outbox import retry
 from relay.outbox.store import Settlement, Store
-from relay.templates import Report, Templates
+from relay.report import Report
+from relay.templates import Templates
 
 log = structlog.get_logger()
 

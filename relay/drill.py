@@ -21,8 +21,8 @@ from relay.config.schema import Config, SocketSource
 from relay.errors import StoreError
 from relay.models import Acknowledge, Batch, Delivery, DeliveryState, Event, Json, Level
 from relay.outbox.store import AlertRow, Store
+from relay.report import Report
 from relay.sources.intake import Intake
-from relay.templates import Report
 
 log = structlog.get_logger()
 

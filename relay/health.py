@@ -18,7 +18,7 @@ from relay.errors import (
     TemporaryError,
 )
 from relay.outbox import retry
-from relay.templates import Report
+from relay.report import Report
 from relay.values import format_duration
 
 log = structlog.get_logger()

@@ -27,8 +27,9 @@ from relay.health import Health
 from relay.models import Delivery, DeliveryState, Json, Reason
 from relay.outbox import retry
 from relay.outbox.store import Settlement, Store
+from relay.report import Report
 from relay.seats import Seats
-from relay.templates import Report, Templates
+from relay.templates import Templates
 
 LEASE_SPARE: Final = 60.0  # seconds that a claim lasts beyond the attempts that may come before
 REROUTE: Final = 200  # deliveries moved to their next address in one turn

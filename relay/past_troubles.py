@@ -15,8 +15,8 @@ from relay.clock import Clock
 from relay.errors import StoreError
 from relay.models import Alert, AlertState
 from relay.outbox.store import Store
+from relay.report import Report
 from relay.routing.own import TROUBLE
-from relay.templates import Report
 
 log = structlog.get_logger()
 

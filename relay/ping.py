@@ -16,7 +16,7 @@ import structlog
 from relay.clock import Clock
 from relay.config.schema import Ping
 from relay.models import Json
-from relay.templates import Report
+from relay.report import Report
 
 log = structlog.get_logger()
 

@@ -20,7 +20,7 @@ from msgspec import Struct, structs
 
 from relay import log as own_log
 from relay.book import Book, RecentIds
-from relay.clock import Clock
+from relay.clock import Clock, Jumps
 from relay.deciding import MOST_DUE, Deciding
 from relay.errors import StoreBusyError, StoreFullError
 from relay.holds import Holds, due_of
@@ -64,7 +64,6 @@ TURN: Final = 5.0  # seconds at most between two turns, so that the watchdog see
 GRACE: Final = (
     10.0  # seconds after start in which time alone does nothing: what was written meanwhile is read first
 )
-CLOCK_SET: Final = 2.0  # seconds by which the wall clock may stray from the monotonic one between two turns
 
 
 class Sorted(Struct):
@@ -117,7 +116,7 @@ class Pipeline:
         self._tell_stuck = stuck  # called once when the store begins to refuse
         self._positions: dict[tuple[str, int, int], Position] = {}  # that caused nothing yet
         self._positions_at = clock.monotonic()  # when the latest positions were written
-        self._offset = clock.now() - clock.monotonic()  # changes when the clock is set
+        self._jumps = Jumps(clock.now(), clock.monotonic())
         self._timers_from = clock.monotonic() + GRACE
         self._serial = time.time_ns()  # tells apart events that nothing else does
 
@@ -382,12 +381,11 @@ class Pipeline:
 
     def _heed_clock(self) -> None:
         """A clock that was set makes due times wrong: ask anew."""
-        offset = self._clock.now() - self._clock.monotonic()
-        if abs(offset - self._offset) > CLOCK_SET:
-            log.warning("clock_was_set", seconds=round(offset - self._offset, 1))
-            self.meters.clock_set(offset - self._offset, self._clock.now())
+        now = self._clock.now()
+        if jump := self._jumps.latest(now, self._clock.monotonic()):
+            log.warning("clock_was_set", seconds=round(jump, 1))
+            self.meters.clock_set(jump, now)
             self.reschedule()
-        self._offset = offset
 
 
 def _counted_as(event: Event, owner: Problem | None) -> tuple[str, str, str]:

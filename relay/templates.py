@@ -7,7 +7,7 @@ message whose rule is gone goes out in the built-in form.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 from msgspec import Struct, structs
@@ -16,18 +16,11 @@ from relay.backends.base import Backend
 from relay.backends.template import Template
 from relay.config.schema import Config
 from relay.models import Message, Wording
+from relay.report import Report
 
 log = structlog.get_logger()
 
 NONE: Final = Template()
-
-
-class Report(Protocol):
-    """Tells the operators of relay's own trouble, or that it is over."""
-
-    def __call__(self, kind: str, subject: str, text: str, *, avoid: str = "", cleared: bool = False) -> None:
-        """`subject` names what is in trouble; `avoid` a backend that can't carry the news."""
-        ...
 
 
 class Owned(Struct, frozen=True):

@@ -16,8 +16,8 @@ from msgspec import Struct
 from relay.clock import Clock
 from relay.metrics import Histogram
 from relay.models import Json
+from relay.report import Report
 from relay.sources.intake import Intake
-from relay.templates import Report
 
 log = structlog.get_logger()
 

@@ -18,6 +18,7 @@ LAYERS: list[set[str]] = [
         "text",
         "log",
         "metrics",
+        "report",
         "scope",
         "systemd",
         "client",

@@ -175,11 +175,12 @@ def _fallen(
 
     from relay.watchdog import told  # noqa: PLC0415
 
-    for name, watch in config.watchdog.items():
-        if told.module_of(name) == options.module:
-            event = told.event(name, watch, told.DOWN, options.message or f"{name} is down", "", now)
-            return replace(event, level=level or event.level, labels={**event.labels, **labels})
-    return None
+    name = told.entry_of(options.module or "")
+    watch = config.watchdog.get(name)
+    if watch is None:
+        return None
+    event = told.event(name, watch, told.DOWN, options.message or f"{name} is down", "", now)
+    return replace(event, level=level or event.level, labels={**event.labels, **labels})
 
 
 def _check_note(path: str, at: str | None, event: Event, config: Config) -> str:
@@ -187,8 +188,8 @@ def _check_note(path: str, at: str | None, event: Event, config: Config) -> str:
     from relay.config.problems import hint, quoted  # noqa: PLC0415 - with the rest
     from relay.watchdog import told  # noqa: PLC0415
 
-    name = event.module.removeprefix(told.module_of(""))
-    if name == event.module:
+    name = told.entry_of(event.module)
+    if not name:
         return ""
     if name not in config.watchdog:
         return f"no check of the watchdog is called {quoted(name)}{hint(name, list(config.watchdog))}"

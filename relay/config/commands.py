@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
-PATH: Final = (
-    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where a bare name is looked for
-)
+# Where a bare name is looked for.
+PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROGRAM: Final = re.compile(r"/?[A-Za-z0-9_.+@][A-Za-z0-9_.+@/-]*")
 _UNIT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_:.@\\-]{0,200}")
 _KINDS: Final = ("service", "socket", "timer", "path", "mount", "container")
@@ -123,7 +122,7 @@ def _runs_text(words: Sequence[str]) -> bool:
 def unit_of(words: Sequence[str]) -> str:
     """The unit that `systemctl VERB UNIT` acts on; empty for other commands, and for several units."""
     names = [PurePosixPath(word).name for word in words]
-    if "systemctl" not in names[:1] and not (names and names[0] in _WRAPPERS and "systemctl" in names):
+    if not names or names[0] not in {"systemctl", *_WRAPPERS} or "systemctl" not in names:
         return ""
     plain = [word for word in words[names.index("systemctl") + 1 :] if not word.startswith("-")]
     return full_unit(plain[1]) if len(plain) == 2 else ""

@@ -60,8 +60,11 @@ def read(file: str, problems: Problems) -> str | None:
     return _decoded(data, place, problems)
 
 
-def read_regular(path: str, most: int) -> tuple[bytes, os.stat_result]:
-    """Up to `most` + 1 bytes of a regular file, and its status. OSError if it is none or can't be read."""
+def read_regular(path: str, most: int, *, end: bool = False) -> tuple[bytes, os.stat_result]:
+    """Up to `most` + 1 bytes of a regular file, and its status. OSError if it is none or can't be read.
+
+    `end`: its last bytes, rather than its first. EINVAL: it is no regular file.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would block the open
     except ValueError as error:
@@ -71,6 +74,8 @@ def read_regular(path: str, most: int) -> tuple[bytes, os.stat_result]:
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
         with open(descriptor, "rb", closefd=False) as opened:
+            if end:
+                opened.seek(max(0, status.st_size - most))
             return opened.read(most + 1), status
     finally:
         os.close(descriptor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from relay.config.checks import CommandCheck
@@ -10,7 +10,7 @@ from relay.config.commands import absence
 from relay.config.nodes import Table
 from relay.config.people import names_in, walked
 from relay.config.problems import Problems, hint, quoted
-from relay.config.schema import Config, Place
+from relay.config.schema import Config, Place, Watch
 
 OWN: Final = ("relay", "watchdog")  # sources of relay's own events: no other may take them for itself
 
@@ -27,17 +27,22 @@ def check_watchdog(config: Config, root: Table, problems: Problems) -> None:
     causes = {name: watch.depends_on for name, watch in config.watchdog.items()}
     _check_causes(causes, places, root, problems)
     for name, watch in config.watchdog.items():
-        if isinstance(watch.restart, tuple) and watch.restart and (wrong := absence(watch.restart[0])):
-            text = f"{wrong}: the restart would fail"
-            problems.warning(_place_of(name, "restart", root) or places[name], text)
-        for check in watch.checks:
-            if isinstance(check, CommandCheck) and (wrong := absence(check.command[0])):
-                text = f"{wrong}: the check could say nothing"
-                problems.warning(_place_of(name, "check", root) or places[name], text)
+        for key, program, effect in _programs(watch):
+            if wrong := absence(program):
+                problems.warning(_place_of(name, key, root) or places[name], f"{wrong}: {effect}")
     for circle in walked(causes)[0]:
         problems.error(
             places[circle[0]], f"entries depend on each other in a circle: {' -> '.join(circle[:8])}"
         )
+
+
+def _programs(watch: Watch) -> Iterator[tuple[str, str, str]]:
+    """The key of the entry that names a program, that program, and what it means if it isn't there."""
+    if isinstance(watch.restart, tuple) and watch.restart:
+        yield "restart", watch.restart[0], "the restart would fail"
+    for check in watch.checks:
+        if isinstance(check, CommandCheck):
+            yield "check", check.command[0], "the check could say nothing"
 
 
 def _check_causes(

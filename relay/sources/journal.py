@@ -19,7 +19,7 @@ from relay.config.schema import JournalSource
 from relay.models import Batch, Json, Position
 from relay.sources.export import Export
 from relay.sources.intake import Intake
-from relay.sources.journal_entry import Entry, EntryReader, Own
+from relay.sources.journal_entry import Entry, EntryReader, Own, received_at
 from relay.sources.journal_events import EntryEvents
 from relay.sources.journalctl import (
     CURSOR_REFUSED,
@@ -43,9 +43,7 @@ PATH: Final = "journal"  # of a journal's position: no file's, for those are abs
 STEADY: Final = 5.0  # seconds that journalctl must live for the journal to count as readable
 QUIET: Final = 1.0  # seconds without an entry from which on relay is up with the journal
 REFRESH: Final = 60.0  # seconds between notes that relay is up with a journal in which nothing comes
-COMPARED: Final = (
-    300.0  # seconds between looks whether a journal in which nothing comes has something after all
-)
+COMPARED: Final = 300.0  # seconds between looks whether a quiet journal has something new after all
 OVERDUE: Final = 10.0  # seconds within which journalctl prints what is new
 PAUSE_FIRST: Final = 1.0  # seconds until journalctl is started again ...
 PAUSE_MOST: Final = 60.0  # ... doubling up to this
@@ -125,15 +123,14 @@ class Journal:
             await self._look_for_gap()
             return
         if self._settings.start == "end" and (newest := await latest(self._settings)):
-            self._cursor = newest.text("__CURSOR")
-            self._at = int(newest.text("__REALTIME_TIMESTAMP") or 0)
+            self._cursor, self._at = newest.text("__CURSOR"), received_at(newest)
         self._known = True
         self._save()
 
     async def _look_for_gap(self) -> None:
         """Entries are vacuumed eldest first: if the eldest is newer than all relay knows, some have gone."""
         first = await eldest(self._settings)
-        begins = int((first.text("__REALTIME_TIMESTAMP") if first else "") or 0) / 1e6
+        begins = received_at(first) / 1e6 if first else 0.0
         known = max(self._at / 1e6, self._up_at)
         if begins > known + 1.0 > 1.0:
             since, until = (time.strftime("%F %T", time.localtime(each)) for each in (known, begins))
@@ -217,7 +214,7 @@ class Journal:
         """A journalctl that hangs or no longer learns of new entries is as silent as a quiet journal."""
         with contextlib.suppress(TimeoutError):
             newest = await latest_chosen(self._settings)
-            at = int((newest.text("__REALTIME_TIMESTAMP") if newest else "") or 0)
+            at = received_at(newest) if newest else 0
             if self._read_to[1] < at < (self._clock.now() - OVERDUE) * 1e6:
                 raise OSError("journalctl stood still: there are entries that it hasn't printed")
         self._compared_at = self._clock.monotonic()

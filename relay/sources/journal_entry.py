@@ -48,7 +48,7 @@ class Entry(Struct, frozen=True):
     def of(cls, fields: Fields) -> Entry:
         """From the journal's fields; what is missing or odd is left empty."""
         text = fields.text
-        received = _number(text("__REALTIME_TIMESTAMP"))
+        received = received_at(fields)
         sent = _number(text("_SOURCE_REALTIME_TIMESTAMP")) or received
         priority = text("PRIORITY")
         unit, pid = unit_of(fields), text("_PID")
@@ -147,6 +147,11 @@ def as_lines(settings: JournalSource) -> TailSource:
 def with_type(units: tuple[str, ...]) -> list[str]:
     """Unit names, `.service` where they name no type, as systemctl takes them."""
     return [unit if "." in unit else f"{unit}.service" for unit in units]
+
+
+def received_at(fields: Fields) -> int:
+    """When the journal took that entry: microseconds since the epoch; 0 if it doesn't say."""
+    return _number(fields.text("__REALTIME_TIMESTAMP"))
 
 
 class Own(Struct, frozen=True):

@@ -18,7 +18,6 @@ from relay.watchdog.verdict import Kind, Verdict
 
 LABEL: Final = "beat"  # of an event that is a sign of life: its value is the entry's name
 EARLY: Final = 60.0  # seconds by which a clock elsewhere may be ahead of ours
-CLOCK_SET: Final = 2.0  # seconds by which the clocks drift apart only if one was set, or the host slept
 NOT_RERUN: Final = 3 * 3600.0  # cron(8): a clock set back by less makes no job run again
 
 
@@ -77,10 +76,9 @@ def judge(heartbeat: Heartbeat, record: CheckRecord, now: float, late: float) ->
     if record.beat_failed:
         return Verdict(Kind.FAILED, f"the job said: {record.beat_failed}")
     if missing := overdue(heartbeat, record, now):
-        is_down = record.down or late >= heartbeat.grace
-        return (
-            Verdict(Kind.FAILED, missing) if is_down else Verdict(Kind.HELD, f"within its grace: {missing}")
-        )
+        if record.down or late >= heartbeat.grace:
+            return Verdict(Kind.FAILED, missing)
+        return Verdict(Kind.HELD, f"within its grace: {missing}")
     if not record.beat_at:
         return Verdict(Kind.HELD, "waits for its first sign of life")
     return Verdict(Kind.HELD, f"gave a sign of life {format_duration(max(0.0, now - record.beat_at))} ago")

@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from relay.clock import Jumps
 from relay.config.checks import CommandCheck, Heartbeat
 from relay.config.schema import Watch
 from relay.models import CheckRecord
@@ -46,7 +47,7 @@ class Entry:
         self.held_back: set[str] = set()  # entries that were not told of because of this one
         self.is_blind = False  # it was told that it can't be judged
         self.resting = ""  # why it isn't looked at; "": it is
-        self._offset = now.wall - now.mono  # changes when the clock is set
+        self._jumps = Jumps(now.wall, now.mono)
         self._overdue_since = 0.0  # monotonic, of a heartbeat; 0.0: it isn't overdue
         self.tally = Tally()
 
@@ -55,7 +56,7 @@ class Entry:
         self.lock, self.remedy = old.lock, old.remedy
         self.is_blind, self.held_back = old.is_blind, old.held_back
         self.told_at, self.tally = old.told_at, old.tally
-        self._offset, self._overdue_since = old._offset, old._overdue_since
+        self._jumps, self._overdue_since = old._jumps, old._overdue_since
 
     @property
     def record(self) -> CheckRecord:
@@ -82,9 +83,8 @@ class Entry:
 
     def heed_clock(self, heartbeat: Heartbeat, now: Moment) -> None:
         """Before a heartbeat's record is read or written: it was noted by the clock as it went then."""
-        jump = now.wall - now.mono - self._offset
-        self._offset += jump
-        record = beats.rebased(heartbeat, self.record, now.wall, jump if abs(jump) > beats.CLOCK_SET else 0.0)
+        jump = self._jumps.latest(now.wall, now.mono)
+        record = beats.rebased(heartbeat, self.record, now.wall, jump)
         self.standing = replace(self.standing, record=record)
 
     def excuse(self, now: Moment) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
-import stat
 from collections.abc import Awaitable
 from typing import Final
 
 from relay.config.check_kinds import place_of
 from relay.config.checks import SCHEMES
 from relay.config.commands import full_unit, unit_of
+from relay.config.files import read_regular
 from relay.config.schema import Watch
 from relay.errors import RelayError
 from relay.text import clean
@@ -83,21 +84,11 @@ def _ports(watch: Watch) -> list[int]:
 
 def _log(path: str) -> str:
     try:
-        with open(path, "rb", opener=_unwaiting) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                return f"{path}: not a file with lines"
-            file.seek(max(0, status.st_size - _LOG_BYTES))
-            text = clean(file.read(_LOG_BYTES).decode("utf-8", "replace"))
+        data, _ = read_regular(path, _LOG_BYTES, end=True)
     except OSError as error:
-        return f"{path}: {in_words(error)}"
-    lines = text.rstrip().split("\n")[-LOG_LINES:]
+        return f"{path}: {'not a file with lines' if error.errno == errno.EINVAL else in_words(error)}"
+    lines = clean(data.decode("utf-8", "replace")).rstrip().split("\n")[-LOG_LINES:]
     return "\n".join([f"last lines of {path}:", *lines])
-
-
-def _unwaiting(path: str, flags: int) -> int:
-    """A FIFO would wait for who writes to it."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 async def _journal(unit: str) -> str:

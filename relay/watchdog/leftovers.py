@@ -30,12 +30,18 @@ def owner() -> str:
 
 def end_leftovers(restarts: Collection[Sequence[str]] = ()) -> int:
     """Kill them; how many there were. `restarts`: the commands that restart something. Blocks."""
-    looks = [pid for pid in _pids() if _is_orphan(_mark(pid, MARK))]
-    begun = [pid for pid in _pids() if _is_orphan(_mark(pid, MARK_OF_RESTART)) and _is_one_of(pid, restarts)]
-    for pid in looks + begun:
+    left = [pid for pid in _pids() if _is_left(pid, restarts)]
+    for pid in left:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
-    return len(looks + begun)
+    return len(left)
+
+
+def _is_left(pid: int, restarts: Collection[Sequence[str]]) -> bool:
+    marks = _marks(pid)
+    if _is_orphan(marks.get(MARK, "")):
+        return True
+    return _is_orphan(marks.get(MARK_OF_RESTART, "")) and _is_one_of(pid, restarts)
 
 
 def _is_one_of(pid: int, commands: Collection[Sequence[str]]) -> bool:
@@ -65,15 +71,14 @@ def _pids() -> list[int]:
     return [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
 
 
-def _mark(pid: int, name: str) -> str:
-    """From its environment; empty for what isn't marked so, or is another user's."""
+def _marks(pid: int) -> dict[str, str]:
+    """From its environment; none for what isn't marked, or is another user's."""
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
-        return ""
-    wanted = f"{name}=".encode()
-    found = (each for each in environment.split(b"\0") if each.startswith(wanted))
-    return next(found, b"").removeprefix(wanted).decode(errors="replace")
+        return {}
+    variables = (each.decode(errors="replace").partition("=") for each in environment.split(b"\0"))
+    return {name: whose for name, _, whose in variables if name in {MARK, MARK_OF_RESTART}}
 
 
 def _started(pid: int) -> str:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 from msgspec.structs import replace
@@ -18,6 +18,7 @@ from relay.clock import Clock
 from relay.config.schema import Config, Hours, Watch
 from relay.metrics import Histogram
 from relay.models import Batch, CheckRecord, Event
+from relay.report import Report
 from relay.values import format_duration
 from relay.watchdog import beats, told
 from relay.watchdog.entry import VERIFY_EVERY, Entry
@@ -40,14 +41,6 @@ AT_ONCE: Final = 64  # looks at the same time
 _TICK: Final = 0.1  # seconds at least between two looks at what is due: many checks share a turn
 _TURN: Final = 5.0  # seconds at most between two turns
 _SPREAD: Final = 5.0  # seconds over which the first looks are spread
-
-
-class Report(Protocol):
-    """How relay's own troubles are told."""
-
-    def __call__(self, kind: str, subject: str, text: str, *, avoid: str = "", cleared: bool = False) -> None:
-        """Tell the operators, or that it is over."""
-        ...
 
 
 class Watchdog:
@@ -260,13 +253,15 @@ class Watchdog:
 
     async def _look_at_cause(self, cause: Entry) -> None:
         """Unless it is held for too long: then what is known of it must do."""
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(CAUSE_WITHIN):
                 await cause.lock.acquire()
-            try:
-                await self._look_at(cause)
-            finally:
-                cause.lock.release()
+        except TimeoutError:
+            return
+        try:
+            await self._look_at(cause)
+        finally:
+            cause.lock.release()
 
     async def _fell(self, entry: Entry, verdict: Verdict) -> None:
         log.warning("check_failed", check=entry.name, text=verdict.text)

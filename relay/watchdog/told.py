@@ -30,6 +30,11 @@ def module_of(name: str) -> str:
     return f"{WATCHDOG}.{name}"
 
 
+def entry_of(module: str) -> str:
+    """The name of the entry whose events have that module name; "" if none can have it."""
+    return module.removeprefix(module_of("")) if module.startswith(module_of("")) else ""
+
+
 def event(name: str, watch: Watch, state: str, text: str, target: str, now: float) -> Event:
     """What happened to a check."""
     return Event(

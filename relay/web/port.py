@@ -14,8 +14,8 @@ import structlog
 from relay.config.schema import Http
 from relay.errors import RelayError
 from relay.models import Json
+from relay.report import Report
 from relay.scope import serving
-from relay.templates import Report
 from relay.web.inside import Counts, Inside
 
 log = structlog.get_logger()

@@ -150,6 +150,14 @@ def running(relay: Relay) -> Iterator[Relay]:
             relay.stop()
 
 
+def runs(pid: int) -> bool:
+    """Whether it is there, and not a zombie that nobody has waited for yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def until(condition: Callable[[], bool], seconds: float, every: float = 0.02) -> bool:
     """Wait for `condition`; False if it doesn't come true in time."""
     end = time.monotonic() + seconds

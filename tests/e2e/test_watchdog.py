@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.rig import Relay, Sink, running, until
+from tests.e2e.rig import Relay, Sink, running, runs, until
 
 pytestmark = pytest.mark.e2e
 
@@ -297,17 +297,10 @@ def test_a_restart_that_ran_when_relay_was_killed_is_ended_and_what_it_started_l
     )
     with running(stage.relay):
         assert until((stage.folder / "begun").exists, 15)
-        script, daemon = ((stage.folder / name).read_text().strip() for name in ("pid", "daemon"))
+        script, daemon = (int((stage.folder / name).read_text()) for name in ("pid", "daemon"))
         stage.relay.kill()
-        assert _runs(script)
+        assert runs(script)
         stage.relay.start()
-        assert until(lambda: not _runs(script), 10)
-        assert _runs(daemon)
-    subprocess.run(["kill", daemon], check=True)
-
-
-def _runs(pid: str) -> bool:
-    try:
-        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())  # a zombie has none
-    except OSError:
-        return False
+        assert until(lambda: not runs(script), 10)
+        assert runs(daemon)
+    subprocess.run(["kill", str(daemon)], check=True)

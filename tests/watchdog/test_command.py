@@ -13,6 +13,7 @@ import pytest
 
 from relay.watchdog import command
 from relay.watchdog.command import KEPT, run
+from tests.e2e.rig import runs
 
 
 def script(folder: Path, body: str) -> str:
@@ -20,13 +21,6 @@ def script(folder: Path, body: str) -> str:
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)
     return str(path)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
 
 
 async def test_how_a_command_ended_and_what_it_said(tmp_path: Path) -> None:
@@ -58,7 +52,7 @@ async def test_w04_a_command_that_hangs_ends_with_all_that_came_from_it(tmp_path
     await asyncio.sleep(0.1)
     started = [int(pid) for pid in pids.read_text().split()]
     assert len(started) == 2
-    assert not [pid for pid in started if alive(pid)]
+    assert not [pid for pid in started if runs(pid)]
 
 
 async def test_w04_a_command_that_floods_is_ended_and_its_end_is_kept(tmp_path: Path) -> None:
@@ -72,12 +66,12 @@ async def test_a_restart_may_leave_a_daemon_behind_and_a_check_may_not(tmp_path:
     body = f"sleep 30 & echo $! > {pid_file}; echo started"
     ran = await run([script(tmp_path, body)], 5, leave=True)
     daemon = int(pid_file.read_text())
-    assert (ran.status, alive(daemon)) == (0, True)
+    assert (ran.status, runs(daemon)) == (0, True)
     assert ran.output.startswith("started\n(something that it left running still had its output")
     os.kill(daemon, 9)
     assert (await run([script(tmp_path, body)], 5)).output == "started"
     await asyncio.sleep(0.1)
-    assert not alive(int(pid_file.read_text()))
+    assert not runs(int(pid_file.read_text()))
 
 
 async def test_a_command_ends_when_relay_does(tmp_path: Path) -> None:
@@ -88,7 +82,7 @@ async def test_a_command_ends_when_relay_does(tmp_path: Path) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not alive(int(pid_file.read_text()))
+    assert not runs(int(pid_file.read_text()))
 
 
 async def test_a_relay_that_has_no_descriptor_left_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

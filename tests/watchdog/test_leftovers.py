@@ -9,7 +9,7 @@ from pathlib import Path
 
 from relay.watchdog.command import run
 from relay.watchdog.leftovers import MARK, MARK_OF_RESTART, end_leftovers, owner
-from tests.e2e.rig import until
+from tests.e2e.rig import runs, until
 
 STARTS = """\
 import subprocess, sys
@@ -26,14 +26,6 @@ def left_by_one_that_is_gone(kind: str, *words: str, leads: bool = True) -> int:
     command = [sys.executable, "-c", STARTS, kind, "leads" if leads else "", *words]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return int(done.stdout)
-
-
-def runs(pid: int) -> bool:
-    """Whether it is there, and not a zombie that nobody has waited for yet."""
-    done = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)], stdout=subprocess.PIPE, text=True, check=False
-    )
-    return done.stdout.strip()[:1] not in {"", "Z"}
 
 
 @contextmanager

@@ -51,6 +51,11 @@ def shown(text: str | bytes, most: int = 100) -> str:
     return one_line(text.strip(), most)
 
 
+def heard(said: bytes) -> str:
+    """What a service said in its protocol, as far as that is text."""
+    return shown("".join(chr(byte) if 32 <= byte < 127 else " " for byte in said[:200]))
+
+
 def refused(error: OSError) -> FailedError | UnknownError:
     """The target's refusal; or, where the error is relay's own, that the target can't be judged."""
     if error.errno in _RELAYS_OWN:

@@ -14,7 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from relay.config.check_kinds import place_of
-from relay.watchdog.probes.base import in_words, shown
+from relay.watchdog.probes.base import heard, in_words
 from relay.watchdog.probes.connect import connect
 from relay.watchdog.tools import Tools
 from relay.watchdog.verdict import FailedError
@@ -74,7 +74,7 @@ class GreetingProbe:
         if not said:
             raise FailedError("takes connections, but hangs up without a word")
         if not self._greeting.good.match(said):
-            raise FailedError(f"takes connections, but says {shown(_printable(said))!r}")
+            raise FailedError(f"takes connections, but says {heard(said)!r}")
         return "answers"
 
     async def _talk(self, sock: socket.socket) -> bytes:
@@ -92,7 +92,3 @@ class GreetingProbe:
             with contextlib.suppress(OSError):  # who refuses service may have hung up already
                 await loop.sock_sendall(sock, greeting.bye)
         return said
-
-
-def _printable(said: bytes) -> str:
-    return "".join(chr(byte) if 32 <= byte < 127 else " " for byte in said[:200])

@@ -13,7 +13,7 @@ import struct
 from typing import Final
 
 from relay.config.check_kinds import place_of
-from relay.watchdog.probes.base import in_words, shown
+from relay.watchdog.probes.base import heard, in_words
 from relay.watchdog.probes.connect import connect
 from relay.watchdog.tools import Tools
 from relay.watchdog.verdict import FailedError, NoRemedyError
@@ -50,9 +50,9 @@ class MysqlProbe:
 def _judge(said: bytes) -> str:
     code = int.from_bytes(said[1:3], "little") if said.startswith(_ERROR) else 0
     if code == _BLOCKED:
-        raise NoRemedyError(_printable(said[3:]))
+        raise NoRemedyError(heard(said[3:]))
     if code in _NOT_SERVING:
-        raise FailedError(f"takes connections, but says {_printable(re.sub(rb'^#.{5}', b'', said[3:]))!r}")
+        raise FailedError(f"takes connections, but says {heard(re.sub(rb'^#.{5}', b'', said[3:]))!r}")
     return "answers"
 
 
@@ -63,7 +63,7 @@ async def _log_in(sock: socket.socket) -> bytes:
     if said.startswith(_ERROR):
         return said
     if not said.startswith(_GREETING):
-        raise FailedError(f"takes connections, but says {_printable(said)!r}")
+        raise FailedError(f"takes connections, but says {heard(said)!r}")
     for number in (1, 3, 5):
         await loop.sock_sendall(sock, _framed(number, answer))
         said, answer = await _packet(sock, number + 1), b""
@@ -78,7 +78,7 @@ async def _packet(sock: socket.socket, number: int) -> bytes:
     head = await _exactly(sock, 4)
     size = int.from_bytes(head[:3], "little")
     if head[3] != number or not 0 < size <= _MOST:
-        raise FailedError(f"takes connections, but says {_printable(head)!r}")
+        raise FailedError(f"takes connections, but says {heard(head)!r}")
     return await _exactly(sock, size)
 
 
@@ -94,7 +94,3 @@ async def _exactly(sock: socket.socket, size: int) -> bytes:
 
 def _framed(number: int, body: bytes) -> bytes:
     return len(body).to_bytes(3, "little") + bytes((number,)) + body
-
-
-def _printable(said: bytes) -> str:
-    return shown("".join(chr(byte) if 32 <= byte < 127 else " " for byte in said[:200]))
